@@ -1,0 +1,43 @@
+/** The store port: opaque objects by key. Images and their maps are objects alike. */
+import type { ObjectKey, StoreId } from '../../base/brand.js';
+
+export interface PutOptions {
+  /** Aborting removes what was written; `put` rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+  /** The size announced, used to refuse early (LIMIT_EXCEEDED) when it cannot fit. */
+  readonly expectedSizeBytes?: number;
+}
+
+export interface ByteRange {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+export interface Capacity {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
+
+export interface ImageStore {
+  readonly id: StoreId;
+  readonly type: 'file';
+  /**
+   * Stores an object and publishes it at once: either the whole object is readable and durable when the promise resolves,
+   * or nothing is left. Pulls one chunk at a time; a chunk is not read after the next one was asked for.
+   * LIMIT_EXCEEDED: no room. ALREADY_EXISTS: the key is taken. UNAVAILABLE: the store refuses.
+   */
+  put(key: ObjectKey, source: AsyncIterable<Uint8Array>, options: PutOptions): Promise<{ readonly sizeBytes: number }>;
+  /**
+   * Reads a range in chunks of at most 1 MiB. A chunk's memory may be overwritten once the next chunk is asked for.
+   * NOT_FOUND: no such object. RANGE_INVALID: outside the object. DATA_CORRUPT: the object is shorter than it was.
+   */
+  read(key: ObjectKey, range: ByteRange, options: { readonly signal?: AbortSignal }): AsyncIterable<Uint8Array>;
+  stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined>;
+  /** Removes an object; false when there was none. Removes what an interrupted `put` of this key left, too. */
+  delete(key: ObjectKey): Promise<boolean>;
+  capacity(): Promise<Capacity>;
+  /** Rejects with UNAVAILABLE, saying why, when the store cannot take or give data. */
+  check(): Promise<void>;
+  /** The URL of an object for those who may see locations, without credentials. */
+  url(key: ObjectKey): string;
+}

@@ -1,0 +1,29 @@
+import type { Reason } from './error-table.js';
+
+/** Facts about an error for machines: short texts by name, such as `{ expected: '3', found: '4' }`. */
+export type ErrorDetails = Readonly<Record<string, string>>;
+
+/**
+ * The one error that callers see. `message` says what was expected, what came and where; it holds no secret, no
+ * address and no path of the machine. Anything else that is thrown is a bug and is reported as INTERNAL.
+ */
+export class ServiceError extends Error {
+  override readonly name = 'ServiceError';
+  readonly reason: Reason;
+  readonly details: ErrorDetails;
+
+  constructor(
+    reason: Reason,
+    message: string,
+    options: { readonly details?: ErrorDetails; readonly cause?: unknown } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.reason = reason;
+    this.details = options.details ?? {};
+  }
+}
+
+/** Tells whether the value is a ServiceError with this reason. */
+export function failedWith(error: unknown, reason: Reason): error is ServiceError {
+  return error instanceof ServiceError && error.reason === reason;
+}
