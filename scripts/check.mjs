@@ -18,9 +18,15 @@ const STEPS = {
   tsc: [[process.execPath, path.join(root, 'scripts/build.mjs')]],
   arrows: [[bin('depcruise'), '--config', '.dependency-cruiser.cjs', 'src', 'test', 'bench', 'scripts']],
   knip: [[bin('knip'), '--no-progress']],
-  gen: [[bin('buf'), 'generate', '-o', path.join(scratch, 'gen')], ['diff', '-r', path.join(scratch, 'gen/src/gen'), 'src/gen']],
+  gen: [
+    [bin('buf'), 'generate', '-o', path.join(scratch, 'gen')],
+    ['diff', '-r', path.join(scratch, 'gen/src/gen'), 'src/gen'],
+  ],
   breaking: breakingCommands,
-  proto: [[bin('buf'), 'lint'], [bin('buf'), 'format', '--diff', '--exit-code']],
+  proto: [
+    [bin('buf'), 'lint'],
+    [bin('buf'), 'format', '--diff', '--exit-code'],
+  ],
   format: [[bin('biome'), 'format']],
 };
 
@@ -37,7 +43,8 @@ function breakingCommands() {
   if (base === undefined) return 'no earlier commit to compare with';
   if (git('cat-file', '-e', `${base}:buf.yaml`) === undefined) return `${base} has no protos`;
   const archive = path.join(scratch, 'base.tar');
-  if (git('archive', `--output=${archive}`, base, 'buf.yaml', 'proto') === undefined) return `${base} is not in this clone`;
+  if (git('archive', `--output=${archive}`, base, 'buf.yaml', 'proto') === undefined)
+    return `${base} is not in this clone`;
   return [[bin('buf'), 'breaking', '--against', archive]];
 }
 
@@ -45,7 +52,11 @@ function breakingCommands() {
 function execute([command, ...args]) {
   return new Promise((resolve) => {
     const output = [];
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FORCE_COLOR: '0' } });
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: '0' },
+    });
     child.stdout.on('data', (data) => output.push(data));
     child.stderr.on('data', (data) => output.push(data));
     child.on('error', (error) => resolve({ ok: false, text: String(error) }));
