@@ -1,11 +1,12 @@
-import { asImageId } from '../base/brand.js';
-import { failedWith, ServiceError } from '../base/service-error.js';
+import { asImageId, type ImageId } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import type { CatalogContext } from './catalog-context.js';
 import { findImage, imageNotFound } from './find-image.js';
 import { operationOf } from './operation-id.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
+import { type Decided, writeDecided } from './write-decided.js';
 
 /** Whose change, of which image, and against which version. */
 export interface ChangeRequest {
@@ -21,12 +22,9 @@ export interface Decision {
   readonly effects: readonly Effect[];
 }
 
-// A guard fails only when another writer got in between; a caller who loses this often meets a bug, not bad luck.
-const ATTEMPTS = 8;
-
 /**
- * Reads an image, lets `decide` say what becomes of it, and writes that; decides anew when another writer came first.
- * With `expectVersion`, another version is VERSION_CONFLICT instead. NOT_FOUND: absent or invisible.
+ * Reads an image, lets `decide` say what becomes of it, and writes that. With `expectVersion`, another version is
+ * VERSION_CONFLICT; without, another writer in between only makes it decide anew. NOT_FOUND: absent or invisible.
  */
 export async function changeImage(
   context: CatalogContext,
@@ -36,38 +34,21 @@ export async function changeImage(
 ): Promise<Image> {
   const id = asImageId(request.id);
   if (id === undefined) throw imageNotFound(request.id);
-  const operation = operationOf(context.ids, caller, request.requestId);
-
-  const attempt = async (): Promise<Image> => {
-    const decision = await context.catalog.read((reader) => {
-      if (operation.repeatable && reader.operation(operation.opId) !== undefined) return replayed(reader, request.id);
-      const image = findImage(reader, caller, request.id);
-      checkVersion(image, request.expectVersion);
-      return decide(image, reader);
-    });
-    if (decision.effects.length > 0)
-      await context.catalog.write(decision.effects, { opId: operation.opId, subject: id });
-    return decision.image;
-  };
-
-  return context.locks.run(id, async () => {
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const lostRace = failedWith(error, 'VERSION_CONFLICT') && request.expectVersion === undefined;
-        if (!lostRace || tries === ATTEMPTS) throw error;
-      }
-    }
+  const { opId, repeatable } = operationOf(context.ids, caller, request.requestId);
+  return writeDecided(context, { id, opId, onlyOnce: request.expectVersion !== undefined }, (reader) => {
+    if (repeatable && reader.operation(opId) !== undefined) return replayed(reader, id);
+    const before = findImage(reader, caller, id);
+    checkVersion(before, request.expectVersion);
+    const { image, effects } = decide(before, reader);
+    return { result: image, effects };
   });
 }
 
 // The answer to a repeated request is the image as it is now; a repeated deletion finds the tombstone.
-function replayed(reader: CatalogReader, idText: string): Decision {
-  const id = asImageId(idText);
-  const image = id === undefined ? undefined : reader.image(id);
-  if (image === undefined) throw imageNotFound(idText);
-  return { image, effects: [] };
+function replayed(reader: CatalogReader, id: ImageId): Decided<Image> {
+  const image = reader.image(id);
+  if (image === undefined) throw imageNotFound(id);
+  return { result: image, effects: [] };
 }
 
 function checkVersion(image: Image, expected: number | undefined): void {

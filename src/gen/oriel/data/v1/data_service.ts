@@ -181,10 +181,10 @@ export const UploadHeader: MessageFns<UploadHeader> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadHeader>, I>>(base?: I): UploadHeader {
-    return UploadHeader.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadHeader>): UploadHeader {
+    return UploadHeader.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadHeader>, I>>(object: I): UploadHeader {
+  fromPartial(object: DeepPartial<UploadHeader>): UploadHeader {
     const message = createBaseUploadHeader();
     message.imageId = object.imageId ?? "";
     message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : undefined;
@@ -271,10 +271,10 @@ export const UploadImageRequest: MessageFns<UploadImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadImageRequest>, I>>(base?: I): UploadImageRequest {
-    return UploadImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadImageRequest>): UploadImageRequest {
+    return UploadImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadImageRequest>, I>>(object: I): UploadImageRequest {
+  fromPartial(object: DeepPartial<UploadImageRequest>): UploadImageRequest {
     const message = createBaseUploadImageRequest();
     switch (object.part?.$case) {
       case "header": {
@@ -351,10 +351,10 @@ export const UploadImageResponse: MessageFns<UploadImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadImageResponse>, I>>(base?: I): UploadImageResponse {
-    return UploadImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadImageResponse>): UploadImageResponse {
+    return UploadImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadImageResponse>, I>>(object: I): UploadImageResponse {
+  fromPartial(object: DeepPartial<UploadImageResponse>): UploadImageResponse {
     const message = createBaseUploadImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -460,10 +460,10 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DownloadImageRequest>, I>>(base?: I): DownloadImageRequest {
-    return DownloadImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadImageRequest>): DownloadImageRequest {
+    return DownloadImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadImageRequest>, I>>(object: I): DownloadImageRequest {
+  fromPartial(object: DeepPartial<DownloadImageRequest>): DownloadImageRequest {
     const message = createBaseDownloadImageRequest();
     message.imageId = object.imageId ?? "";
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
@@ -623,10 +623,10 @@ export const DownloadHeader: MessageFns<DownloadHeader> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DownloadHeader>, I>>(base?: I): DownloadHeader {
-    return DownloadHeader.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadHeader>): DownloadHeader {
+    return DownloadHeader.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadHeader>, I>>(object: I): DownloadHeader {
+  fromPartial(object: DeepPartial<DownloadHeader>): DownloadHeader {
     const message = createBaseDownloadHeader();
     message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
@@ -716,10 +716,10 @@ export const DownloadImageResponse: MessageFns<DownloadImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DownloadImageResponse>, I>>(base?: I): DownloadImageResponse {
-    return DownloadImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadImageResponse>): DownloadImageResponse {
+    return DownloadImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadImageResponse>, I>>(object: I): DownloadImageResponse {
+  fromPartial(object: DeepPartial<DownloadImageResponse>): DownloadImageResponse {
     const message = createBaseDownloadImageResponse();
     switch (object.part?.$case) {
       case "header": {
@@ -809,10 +809,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
@@ -824,6 +820,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
