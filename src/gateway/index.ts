@@ -1,0 +1,9 @@
+/** The HTTP front of the service: the OpenStack Images API over the generated service interfaces. */
+export { createGateway, type Gateway } from './gateway.js';
+export type {
+  GatewayBackend,
+  GatewayLog,
+  GatewayOptions,
+  Readiness,
+  RequestSample,
+} from './gateway-options.js';
