@@ -6,7 +6,7 @@ import path from 'node:path';
  * store's business; tests only count: an active image has its data and its file.map, and nothing else lies there.
  */
 export async function storedFiles(dataDir: string): Promise<readonly string[]> {
-  const root = path.join(dataDir, 'stores', 'file');
+  const root = path.join(dataDir, 'images');
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
