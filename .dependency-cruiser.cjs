@@ -34,7 +34,7 @@ const PACKAGE_ROOMS = {
   libsql: ['catalog'],
   koffi: ['hostfs'],
   fastify: ['gateway', 'bin'],
-  piscina: ['workers'],
+  piscina: ['workers', 'catalog'],
   commander: ['cli', 'bin'],
   'cli-progress': ['cli'],
   'smol-toml': ['config'],

@@ -57,7 +57,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
   }
 }
 
-async function openGateway(config: Config, services: NodeServices, log: Log): Promise<Gateway> {
+function openGateway(config: Config, services: NodeServices, log: Log): Promise<Gateway> {
   const { callers, bytes } = services;
   const metrics = createNodeMetrics(() => services.runningUploads.count);
   return createGateway(

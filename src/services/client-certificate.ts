@@ -14,7 +14,7 @@ export const clientCertificateInterceptor: ServerInterceptor = (_method, call) =
     start(next) {
       const listener = new ServerListenerBuilder().withOnReceiveMetadata((metadata, pass) => {
         metadata.remove(KEY);
-        const commonName = call.getAuthContext()?.sslPeerCertificate?.subject.CN;
+        const commonName = call.getAuthContext().sslPeerCertificate?.subject.CN;
         if (commonName !== undefined) metadata.set(KEY, encodeURIComponent(String(commonName)));
         pass(metadata);
       });
