@@ -59,20 +59,16 @@ export async function listenGrpc(
   server.add(HealthDefinition, HealthServiceImpl(health));
   const serviceNames = [CatalogServiceDefinition, DataServiceDefinition, NodeServiceDefinition].map((s) => s.fullName);
   server.add(ServerReflectionService, ServerReflection(DESCRIPTOR_SET, serviceNames));
-  addServices(server.use(errorDetailsServerMiddleware).use(callMiddleware(door.listener, options)), services);
+  const ours = server.with(errorDetailsServerMiddleware).with(callMiddleware(door.listener, options));
+  ours.add(CatalogServiceDefinition, services.catalog);
+  ours.add(DataServiceDefinition, services.data);
+  ours.add(NodeServiceDefinition, services.node);
   const port = await server.listen(door.address, credentialsOf(door));
   return {
     port,
     setServing: (serving) => health.setStatus(serving ? 'healthy' : 'unhealthy'),
     close: (graceMs) => shutDown(server, graceMs),
   };
-}
-
-function addServices(server: Server<CallExtension>, services: GrpcServices): void {
-  const { catalog, data, node } = services;
-  server.add(CatalogServiceDefinition, catalog);
-  server.add(DataServiceDefinition, data);
-  server.add(NodeServiceDefinition, node);
 }
 
 // What the middleware adds to nice-grpc's own context, which has the signal.
