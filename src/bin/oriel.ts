@@ -26,6 +26,24 @@ serve.action(async ({ config: file, ...flags }: Record<string, string | undefine
   process.stdout.write(`ready http=${node.http} grpc=${node.grpc} socket=${node.socket} site=${node.site}\n`);
 });
 
+const gateway = program
+  .command('gateway')
+  .description('run the Images API alone, in front of a node')
+  .option('--config <file>', 'configuration (TOML)')
+  .option('--http <host:port>', 'Images API (127.0.0.1:9292)')
+  .option('--log-level <level>', 'least level logged (info)')
+  .option('--node <host:port>', 'gRPC of the node, or unix:PATH', '127.0.0.1:9293')
+  .option('--node-http <url>', 'HTTP of the node, for the bytes of images', 'http://127.0.0.1:9292')
+  .option('--node-ca <file>', "authority of the node's certificate (PEM); turns TLS on");
+gateway.action(async (given: Record<string, string | undefined>) => {
+  const { config: file, node = '', nodeHttp = '', nodeCa, ...flags } = given;
+  const { config } = loadConfig({ file, env: process.env, flags, processors: availableParallelism() });
+  const { startGateway } = await import('./gateway.js');
+  const running = await startGateway(config, { node, nodeHttp, ca: nodeCa });
+  stopOnSignal(() => running.stop());
+  process.stdout.write(`ready http=${running.http} node=${node}\n`);
+});
+
 function stopOnSignal(stop: () => Promise<void>): void {
   let stopping = false;
   const onSignal = (): void => {
