@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'src/gen/', 'node_modules/', '*.mjs', '*.cjs'] },
+  { ignores: ['dist/', 'src/gen/', 'node_modules/', '**/*.mjs', '**/*.cjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
@@ -27,7 +27,56 @@ export default tseslint.config(
         { selector: 'TSAsExpression:not([typeAnnotation.typeName.name="const"])', message: 'parse into a type instead of asserting one' },
         { selector: 'TSNonNullExpression', message: 'handle the missing case' },
         { selector: 'TSEnumDeclaration', message: 'use a literal union' },
+        { selector: 'TSModuleDeclaration[id.type="Identifier"][kind!="global"]', message: 'use a module' },
+        { selector: 'TSParameterProperty', message: 'declare the field' },
       ],
+    },
+  },
+  {
+    // The core is told the time and given its ids, so that a test decides them (STYLE §1, "Pure rooms").
+    files: ['src/{base,domain,blocks,formats,application}/**/*.ts'],
+    ignores: ['src/**/*.test.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['process', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'fetch'].map((name) => ({
+          name,
+          message: 'a pure room reads no clock, environment or network: take it as an argument or through a port',
+        })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        ...[['Date', 'now'], ['Math', 'random'], ['crypto', 'randomUUID']].map(([object, property]) => ({
+          object,
+          property,
+          message: 'time and chance are arguments (ports/clock.ts)',
+        })),
+      ],
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'node:crypto',
+              importNames: ['randomUUID', 'randomBytes', 'randomInt', 'randomFill', 'randomFillSync', 'webcrypto'],
+              message: 'chance is an argument (ports/clock.ts)',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    // One place reads the environment, so that `oriel config` can say where every value came from (STYLE §4); the
+    // program's entry hands it in.
+    files: ['src/**/*.ts'],
+    ignores: [
+      'src/{base,domain,blocks,formats,application,config}/**/*.ts',
+      'src/bin/oriel.ts',
+      'src/**/*.test.ts',
+    ],
+    rules: {
+      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'only config/ reads the environment' }],
     },
   },
   {

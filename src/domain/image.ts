@@ -93,3 +93,13 @@ export function dataOf(image: Image): ImageData | undefined {
 export function mayBecome(from: ImageStatus, to: ImageStatus): boolean {
   return TRANSITIONS[from].includes(to);
 }
+
+/** Returns what the image has in any status, to build its next state from. */
+export function commonOf(image: Image): ImageCommon {
+  const { id, version, name, owner, visibility, osHidden, diskFormat, containerFormat } = image;
+  const { minDiskGib, minRamMib, createdAtMs, updatedAtMs, tags, properties } = image;
+  return {
+    ...{ id, version, name, owner, visibility, osHidden, diskFormat, containerFormat, protected: image.protected },
+    ...{ minDiskGib, minRamMib, createdAtMs, updatedAtMs, tags, properties },
+  };
+}

@@ -660,10 +660,10 @@ export const CreateImageRequest: MessageFns<CreateImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateImageRequest>, I>>(base?: I): CreateImageRequest {
-    return CreateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateImageRequest>): CreateImageRequest {
+    return CreateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateImageRequest>, I>>(object: I): CreateImageRequest {
+  fromPartial(object: DeepPartial<CreateImageRequest>): CreateImageRequest {
     const message = createBaseCreateImageRequest();
     message.requestId = object.requestId ?? "";
     message.id = object.id ?? undefined;
@@ -766,14 +766,10 @@ export const CreateImageRequest_PropertiesEntry: MessageFns<CreateImageRequest_P
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateImageRequest_PropertiesEntry>, I>>(
-    base?: I,
-  ): CreateImageRequest_PropertiesEntry {
-    return CreateImageRequest_PropertiesEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateImageRequest_PropertiesEntry>): CreateImageRequest_PropertiesEntry {
+    return CreateImageRequest_PropertiesEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateImageRequest_PropertiesEntry>, I>>(
-    object: I,
-  ): CreateImageRequest_PropertiesEntry {
+  fromPartial(object: DeepPartial<CreateImageRequest_PropertiesEntry>): CreateImageRequest_PropertiesEntry {
     const message = createBaseCreateImageRequest_PropertiesEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -838,10 +834,10 @@ export const CreateImageResponse: MessageFns<CreateImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateImageResponse>, I>>(base?: I): CreateImageResponse {
-    return CreateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateImageResponse>): CreateImageResponse {
+    return CreateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateImageResponse>, I>>(object: I): CreateImageResponse {
+  fromPartial(object: DeepPartial<CreateImageResponse>): CreateImageResponse {
     const message = createBaseCreateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -905,10 +901,10 @@ export const GetImageRequest: MessageFns<GetImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetImageRequest>, I>>(base?: I): GetImageRequest {
-    return GetImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetImageRequest>): GetImageRequest {
+    return GetImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetImageRequest>, I>>(object: I): GetImageRequest {
+  fromPartial(object: DeepPartial<GetImageRequest>): GetImageRequest {
     const message = createBaseGetImageRequest();
     message.id = object.id ?? "";
     return message;
@@ -972,10 +968,10 @@ export const GetImageResponse: MessageFns<GetImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetImageResponse>, I>>(base?: I): GetImageResponse {
-    return GetImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetImageResponse>): GetImageResponse {
+    return GetImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetImageResponse>, I>>(object: I): GetImageResponse {
+  fromPartial(object: DeepPartial<GetImageResponse>): GetImageResponse {
     const message = createBaseGetImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -1094,10 +1090,10 @@ export const ListImagesRequest: MessageFns<ListImagesRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListImagesRequest>, I>>(base?: I): ListImagesRequest {
-    return ListImagesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListImagesRequest>): ListImagesRequest {
+    return ListImagesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListImagesRequest>, I>>(object: I): ListImagesRequest {
+  fromPartial(object: DeepPartial<ListImagesRequest>): ListImagesRequest {
     const message = createBaseListImagesRequest();
     message.pageSize = object.pageSize ?? undefined;
     message.pageToken = object.pageToken ?? "";
@@ -1187,10 +1183,10 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListImagesResponse>, I>>(base?: I): ListImagesResponse {
-    return ListImagesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListImagesResponse>): ListImagesResponse {
+    return ListImagesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListImagesResponse>, I>>(object: I): ListImagesResponse {
+  fromPartial(object: DeepPartial<ListImagesResponse>): ListImagesResponse {
     const message = createBaseListImagesResponse();
     message.images = object.images?.map((e) => Image.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -1313,10 +1309,10 @@ export const UpdateImageRequest: MessageFns<UpdateImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UpdateImageRequest>, I>>(base?: I): UpdateImageRequest {
-    return UpdateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateImageRequest>): UpdateImageRequest {
+    return UpdateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateImageRequest>, I>>(object: I): UpdateImageRequest {
+  fromPartial(object: DeepPartial<UpdateImageRequest>): UpdateImageRequest {
     const message = createBaseUpdateImageRequest();
     message.id = object.id ?? "";
     message.requestId = object.requestId ?? "";
@@ -1385,10 +1381,10 @@ export const UpdateImageResponse: MessageFns<UpdateImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UpdateImageResponse>, I>>(base?: I): UpdateImageResponse {
-    return UpdateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateImageResponse>): UpdateImageResponse {
+    return UpdateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateImageResponse>, I>>(object: I): UpdateImageResponse {
+  fromPartial(object: DeepPartial<UpdateImageResponse>): UpdateImageResponse {
     const message = createBaseUpdateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -1495,10 +1491,10 @@ export const DeleteImageRequest: MessageFns<DeleteImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeleteImageRequest>, I>>(base?: I): DeleteImageRequest {
-    return DeleteImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteImageRequest>): DeleteImageRequest {
+    return DeleteImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteImageRequest>, I>>(object: I): DeleteImageRequest {
+  fromPartial(object: DeepPartial<DeleteImageRequest>): DeleteImageRequest {
     const message = createBaseDeleteImageRequest();
     message.id = object.id ?? "";
     message.requestId = object.requestId ?? "";
@@ -1552,10 +1548,10 @@ export const DeleteImageResponse: MessageFns<DeleteImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeleteImageResponse>, I>>(base?: I): DeleteImageResponse {
-    return DeleteImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteImageResponse>): DeleteImageResponse {
+    return DeleteImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteImageResponse>, I>>(_: I): DeleteImageResponse {
+  fromPartial(_: DeepPartial<DeleteImageResponse>): DeleteImageResponse {
     const message = createBaseDeleteImageResponse();
     return message;
   },
@@ -1639,10 +1635,10 @@ export const DeactivateImageRequest: MessageFns<DeactivateImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeactivateImageRequest>, I>>(base?: I): DeactivateImageRequest {
-    return DeactivateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeactivateImageRequest>): DeactivateImageRequest {
+    return DeactivateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeactivateImageRequest>, I>>(object: I): DeactivateImageRequest {
+  fromPartial(object: DeepPartial<DeactivateImageRequest>): DeactivateImageRequest {
     const message = createBaseDeactivateImageRequest();
     message.id = object.id ?? "";
     message.requestId = object.requestId ?? "";
@@ -1707,10 +1703,10 @@ export const DeactivateImageResponse: MessageFns<DeactivateImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeactivateImageResponse>, I>>(base?: I): DeactivateImageResponse {
-    return DeactivateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeactivateImageResponse>): DeactivateImageResponse {
+    return DeactivateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeactivateImageResponse>, I>>(object: I): DeactivateImageResponse {
+  fromPartial(object: DeepPartial<DeactivateImageResponse>): DeactivateImageResponse {
     const message = createBaseDeactivateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -1795,10 +1791,10 @@ export const ReactivateImageRequest: MessageFns<ReactivateImageRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ReactivateImageRequest>, I>>(base?: I): ReactivateImageRequest {
-    return ReactivateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReactivateImageRequest>): ReactivateImageRequest {
+    return ReactivateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReactivateImageRequest>, I>>(object: I): ReactivateImageRequest {
+  fromPartial(object: DeepPartial<ReactivateImageRequest>): ReactivateImageRequest {
     const message = createBaseReactivateImageRequest();
     message.id = object.id ?? "";
     message.requestId = object.requestId ?? "";
@@ -1863,10 +1859,10 @@ export const ReactivateImageResponse: MessageFns<ReactivateImageResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ReactivateImageResponse>, I>>(base?: I): ReactivateImageResponse {
-    return ReactivateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReactivateImageResponse>): ReactivateImageResponse {
+    return ReactivateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReactivateImageResponse>, I>>(object: I): ReactivateImageResponse {
+  fromPartial(object: DeepPartial<ReactivateImageResponse>): ReactivateImageResponse {
     const message = createBaseReactivateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -1970,10 +1966,10 @@ export const AddImageTagRequest: MessageFns<AddImageTagRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AddImageTagRequest>, I>>(base?: I): AddImageTagRequest {
-    return AddImageTagRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AddImageTagRequest>): AddImageTagRequest {
+    return AddImageTagRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AddImageTagRequest>, I>>(object: I): AddImageTagRequest {
+  fromPartial(object: DeepPartial<AddImageTagRequest>): AddImageTagRequest {
     const message = createBaseAddImageTagRequest();
     message.imageId = object.imageId ?? "";
     message.tag = object.tag ?? "";
@@ -2025,10 +2021,10 @@ export const AddImageTagResponse: MessageFns<AddImageTagResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AddImageTagResponse>, I>>(base?: I): AddImageTagResponse {
-    return AddImageTagResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AddImageTagResponse>): AddImageTagResponse {
+    return AddImageTagResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AddImageTagResponse>, I>>(_: I): AddImageTagResponse {
+  fromPartial(_: DeepPartial<AddImageTagResponse>): AddImageTagResponse {
     const message = createBaseAddImageTagResponse();
     return message;
   },
@@ -2131,10 +2127,10 @@ export const RemoveImageTagRequest: MessageFns<RemoveImageTagRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RemoveImageTagRequest>, I>>(base?: I): RemoveImageTagRequest {
-    return RemoveImageTagRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RemoveImageTagRequest>): RemoveImageTagRequest {
+    return RemoveImageTagRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RemoveImageTagRequest>, I>>(object: I): RemoveImageTagRequest {
+  fromPartial(object: DeepPartial<RemoveImageTagRequest>): RemoveImageTagRequest {
     const message = createBaseRemoveImageTagRequest();
     message.imageId = object.imageId ?? "";
     message.tag = object.tag ?? "";
@@ -2186,10 +2182,10 @@ export const RemoveImageTagResponse: MessageFns<RemoveImageTagResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RemoveImageTagResponse>, I>>(base?: I): RemoveImageTagResponse {
-    return RemoveImageTagResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RemoveImageTagResponse>): RemoveImageTagResponse {
+    return RemoveImageTagResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RemoveImageTagResponse>, I>>(_: I): RemoveImageTagResponse {
+  fromPartial(_: DeepPartial<RemoveImageTagResponse>): RemoveImageTagResponse {
     const message = createBaseRemoveImageTagResponse();
     return message;
   },
@@ -2296,10 +2292,10 @@ export const CreateMemberRequest: MessageFns<CreateMemberRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateMemberRequest>, I>>(base?: I): CreateMemberRequest {
-    return CreateMemberRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateMemberRequest>): CreateMemberRequest {
+    return CreateMemberRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateMemberRequest>, I>>(object: I): CreateMemberRequest {
+  fromPartial(object: DeepPartial<CreateMemberRequest>): CreateMemberRequest {
     const message = createBaseCreateMemberRequest();
     message.imageId = object.imageId ?? "";
     message.memberId = object.memberId ?? "";
@@ -2365,10 +2361,10 @@ export const CreateMemberResponse: MessageFns<CreateMemberResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateMemberResponse>, I>>(base?: I): CreateMemberResponse {
-    return CreateMemberResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateMemberResponse>): CreateMemberResponse {
+    return CreateMemberResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateMemberResponse>, I>>(object: I): CreateMemberResponse {
+  fromPartial(object: DeepPartial<CreateMemberResponse>): CreateMemberResponse {
     const message = createBaseCreateMemberResponse();
     message.member = (object.member !== undefined && object.member !== null)
       ? ImageMember.fromPartial(object.member)
@@ -2459,10 +2455,10 @@ export const GetMemberRequest: MessageFns<GetMemberRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetMemberRequest>, I>>(base?: I): GetMemberRequest {
-    return GetMemberRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetMemberRequest>): GetMemberRequest {
+    return GetMemberRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetMemberRequest>, I>>(object: I): GetMemberRequest {
+  fromPartial(object: DeepPartial<GetMemberRequest>): GetMemberRequest {
     const message = createBaseGetMemberRequest();
     message.imageId = object.imageId ?? "";
     message.memberId = object.memberId ?? "";
@@ -2527,10 +2523,10 @@ export const GetMemberResponse: MessageFns<GetMemberResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetMemberResponse>, I>>(base?: I): GetMemberResponse {
-    return GetMemberResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetMemberResponse>): GetMemberResponse {
+    return GetMemberResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetMemberResponse>, I>>(object: I): GetMemberResponse {
+  fromPartial(object: DeepPartial<GetMemberResponse>): GetMemberResponse {
     const message = createBaseGetMemberResponse();
     message.member = (object.member !== undefined && object.member !== null)
       ? ImageMember.fromPartial(object.member)
@@ -2640,10 +2636,10 @@ export const ListMembersRequest: MessageFns<ListMembersRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListMembersRequest>, I>>(base?: I): ListMembersRequest {
-    return ListMembersRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListMembersRequest>): ListMembersRequest {
+    return ListMembersRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListMembersRequest>, I>>(object: I): ListMembersRequest {
+  fromPartial(object: DeepPartial<ListMembersRequest>): ListMembersRequest {
     const message = createBaseListMembersRequest();
     message.imageId = object.imageId ?? "";
     message.pageSize = object.pageSize ?? undefined;
@@ -2730,10 +2726,10 @@ export const ListMembersResponse: MessageFns<ListMembersResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListMembersResponse>, I>>(base?: I): ListMembersResponse {
-    return ListMembersResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListMembersResponse>): ListMembersResponse {
+    return ListMembersResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListMembersResponse>, I>>(object: I): ListMembersResponse {
+  fromPartial(object: DeepPartial<ListMembersResponse>): ListMembersResponse {
     const message = createBaseListMembersResponse();
     message.members = object.members?.map((e) => ImageMember.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2857,10 +2853,10 @@ export const UpdateMemberRequest: MessageFns<UpdateMemberRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UpdateMemberRequest>, I>>(base?: I): UpdateMemberRequest {
-    return UpdateMemberRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateMemberRequest>): UpdateMemberRequest {
+    return UpdateMemberRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateMemberRequest>, I>>(object: I): UpdateMemberRequest {
+  fromPartial(object: DeepPartial<UpdateMemberRequest>): UpdateMemberRequest {
     const message = createBaseUpdateMemberRequest();
     message.imageId = object.imageId ?? "";
     message.memberId = object.memberId ?? "";
@@ -2927,10 +2923,10 @@ export const UpdateMemberResponse: MessageFns<UpdateMemberResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UpdateMemberResponse>, I>>(base?: I): UpdateMemberResponse {
-    return UpdateMemberResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateMemberResponse>): UpdateMemberResponse {
+    return UpdateMemberResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateMemberResponse>, I>>(object: I): UpdateMemberResponse {
+  fromPartial(object: DeepPartial<UpdateMemberResponse>): UpdateMemberResponse {
     const message = createBaseUpdateMemberResponse();
     message.member = (object.member !== undefined && object.member !== null)
       ? ImageMember.fromPartial(object.member)
@@ -3040,10 +3036,10 @@ export const DeleteMemberRequest: MessageFns<DeleteMemberRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeleteMemberRequest>, I>>(base?: I): DeleteMemberRequest {
-    return DeleteMemberRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteMemberRequest>): DeleteMemberRequest {
+    return DeleteMemberRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteMemberRequest>, I>>(object: I): DeleteMemberRequest {
+  fromPartial(object: DeepPartial<DeleteMemberRequest>): DeleteMemberRequest {
     const message = createBaseDeleteMemberRequest();
     message.imageId = object.imageId ?? "";
     message.memberId = object.memberId ?? "";
@@ -3095,10 +3091,10 @@ export const DeleteMemberResponse: MessageFns<DeleteMemberResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DeleteMemberResponse>, I>>(base?: I): DeleteMemberResponse {
-    return DeleteMemberResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteMemberResponse>): DeleteMemberResponse {
+    return DeleteMemberResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteMemberResponse>, I>>(_: I): DeleteMemberResponse {
+  fromPartial(_: DeepPartial<DeleteMemberResponse>): DeleteMemberResponse {
     const message = createBaseDeleteMemberResponse();
     return message;
   },
@@ -3223,10 +3219,10 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<BeginUploadRequest>, I>>(base?: I): BeginUploadRequest {
-    return BeginUploadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BeginUploadRequest>): BeginUploadRequest {
+    return BeginUploadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BeginUploadRequest>, I>>(object: I): BeginUploadRequest {
+  fromPartial(object: DeepPartial<BeginUploadRequest>): BeginUploadRequest {
     const message = createBaseBeginUploadRequest();
     message.imageId = object.imageId ?? "";
     message.nodeId = object.nodeId ?? "";
@@ -3334,10 +3330,10 @@ export const BeginUploadResponse: MessageFns<BeginUploadResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<BeginUploadResponse>, I>>(base?: I): BeginUploadResponse {
-    return BeginUploadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BeginUploadResponse>): BeginUploadResponse {
+    return BeginUploadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BeginUploadResponse>, I>>(object: I): BeginUploadResponse {
+  fromPartial(object: DeepPartial<BeginUploadResponse>): BeginUploadResponse {
     const message = createBaseBeginUploadResponse();
     message.uploadId = object.uploadId ?? "";
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
@@ -3453,10 +3449,10 @@ export const StoredObject: MessageFns<StoredObject> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StoredObject>, I>>(base?: I): StoredObject {
-    return StoredObject.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoredObject>): StoredObject {
+    return StoredObject.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoredObject>, I>>(object: I): StoredObject {
+  fromPartial(object: DeepPartial<StoredObject>): StoredObject {
     const message = createBaseStoredObject();
     message.store = object.store ?? "";
     message.key = object.key ?? "";
@@ -3666,10 +3662,10 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CommitUploadRequest>, I>>(base?: I): CommitUploadRequest {
-    return CommitUploadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitUploadRequest>): CommitUploadRequest {
+    return CommitUploadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitUploadRequest>, I>>(object: I): CommitUploadRequest {
+  fromPartial(object: DeepPartial<CommitUploadRequest>): CommitUploadRequest {
     const message = createBaseCommitUploadRequest();
     message.imageId = object.imageId ?? "";
     message.uploadId = object.uploadId ?? "";
@@ -3746,10 +3742,10 @@ export const CommitUploadResponse: MessageFns<CommitUploadResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CommitUploadResponse>, I>>(base?: I): CommitUploadResponse {
-    return CommitUploadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitUploadResponse>): CommitUploadResponse {
+    return CommitUploadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitUploadResponse>, I>>(object: I): CommitUploadResponse {
+  fromPartial(object: DeepPartial<CommitUploadResponse>): CommitUploadResponse {
     const message = createBaseCommitUploadResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -3838,10 +3834,10 @@ export const AbortUploadRequest: MessageFns<AbortUploadRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AbortUploadRequest>, I>>(base?: I): AbortUploadRequest {
-    return AbortUploadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AbortUploadRequest>): AbortUploadRequest {
+    return AbortUploadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AbortUploadRequest>, I>>(object: I): AbortUploadRequest {
+  fromPartial(object: DeepPartial<AbortUploadRequest>): AbortUploadRequest {
     const message = createBaseAbortUploadRequest();
     message.imageId = object.imageId ?? "";
     message.uploadId = object.uploadId ?? "";
@@ -3892,10 +3888,10 @@ export const AbortUploadResponse: MessageFns<AbortUploadResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AbortUploadResponse>, I>>(base?: I): AbortUploadResponse {
-    return AbortUploadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AbortUploadResponse>): AbortUploadResponse {
+    return AbortUploadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AbortUploadResponse>, I>>(_: I): AbortUploadResponse {
+  fromPartial(_: DeepPartial<AbortUploadResponse>): AbortUploadResponse {
     const message = createBaseAbortUploadResponse();
     return message;
   },
@@ -4242,10 +4238,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isObject(value: any): boolean {
   return typeof value === "object" && value !== null;
 }
@@ -4259,6 +4251,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

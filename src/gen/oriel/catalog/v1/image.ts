@@ -505,10 +505,10 @@ export const ImageLocation: MessageFns<ImageLocation> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageLocation>, I>>(base?: I): ImageLocation {
-    return ImageLocation.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageLocation>): ImageLocation {
+    return ImageLocation.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageLocation>, I>>(object: I): ImageLocation {
+  fromPartial(object: DeepPartial<ImageLocation>): ImageLocation {
     const message = createBaseImageLocation();
     message.id = object.id ?? "";
     message.store = object.store ?? "";
@@ -600,10 +600,10 @@ export const ImageLocation_MetadataEntry: MessageFns<ImageLocation_MetadataEntry
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageLocation_MetadataEntry>, I>>(base?: I): ImageLocation_MetadataEntry {
-    return ImageLocation_MetadataEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageLocation_MetadataEntry>): ImageLocation_MetadataEntry {
+    return ImageLocation_MetadataEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageLocation_MetadataEntry>, I>>(object: I): ImageLocation_MetadataEntry {
+  fromPartial(object: DeepPartial<ImageLocation_MetadataEntry>): ImageLocation_MetadataEntry {
     const message = createBaseImageLocation_MetadataEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1113,10 +1113,10 @@ export const Image: MessageFns<Image> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Image>, I>>(base?: I): Image {
-    return Image.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Image>): Image {
+    return Image.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Image>, I>>(object: I): Image {
+  fromPartial(object: DeepPartial<Image>): Image {
     const message = createBaseImage();
     message.id = object.id ?? "";
     message.version = (object.version !== undefined && object.version !== null) ? BigInt(object.version) : 0n;
@@ -1230,10 +1230,10 @@ export const Image_PropertiesEntry: MessageFns<Image_PropertiesEntry> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Image_PropertiesEntry>, I>>(base?: I): Image_PropertiesEntry {
-    return Image_PropertiesEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Image_PropertiesEntry>): Image_PropertiesEntry {
+    return Image_PropertiesEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Image_PropertiesEntry>, I>>(object: I): Image_PropertiesEntry {
+  fromPartial(object: DeepPartial<Image_PropertiesEntry>): Image_PropertiesEntry {
     const message = createBaseImage_PropertiesEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1376,10 +1376,10 @@ export const ImageMember: MessageFns<ImageMember> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageMember>, I>>(base?: I): ImageMember {
-    return ImageMember.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageMember>): ImageMember {
+    return ImageMember.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageMember>, I>>(object: I): ImageMember {
+  fromPartial(object: DeepPartial<ImageMember>): ImageMember {
     const message = createBaseImageMember();
     message.imageId = object.imageId ?? "";
     message.memberId = object.memberId ?? "";
@@ -1398,10 +1398,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
@@ -1438,6 +1434,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -151,10 +151,10 @@ export const NullableString: MessageFns<NullableString> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<NullableString>, I>>(base?: I): NullableString {
-    return NullableString.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<NullableString>): NullableString {
+    return NullableString.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<NullableString>, I>>(object: I): NullableString {
+  fromPartial(object: DeepPartial<NullableString>): NullableString {
     const message = createBaseNullableString();
     message.value = object.value ?? undefined;
     return message;
@@ -224,10 +224,10 @@ export const ImageOwner: MessageFns<ImageOwner> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageOwner>, I>>(base?: I): ImageOwner {
-    return ImageOwner.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageOwner>): ImageOwner {
+    return ImageOwner.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageOwner>, I>>(object: I): ImageOwner {
+  fromPartial(object: DeepPartial<ImageOwner>): ImageOwner {
     const message = createBaseImageOwner();
     message.projectId = object.projectId ?? undefined;
     return message;
@@ -291,10 +291,10 @@ export const TagList: MessageFns<TagList> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<TagList>, I>>(base?: I): TagList {
-    return TagList.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TagList>): TagList {
+    return TagList.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TagList>, I>>(object: I): TagList {
+  fromPartial(object: DeepPartial<TagList>): TagList {
     const message = createBaseTagList();
     message.tags = object.tags?.map((e) => e) || [];
     return message;
@@ -424,10 +424,10 @@ export const PropertyChange: MessageFns<PropertyChange> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PropertyChange>, I>>(base?: I): PropertyChange {
-    return PropertyChange.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PropertyChange>): PropertyChange {
+    return PropertyChange.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PropertyChange>, I>>(object: I): PropertyChange {
+  fromPartial(object: DeepPartial<PropertyChange>): PropertyChange {
     const message = createBasePropertyChange();
     message.name = object.name ?? "";
     switch (object.action?.$case) {
@@ -683,10 +683,10 @@ export const ImageChange: MessageFns<ImageChange> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageChange>, I>>(base?: I): ImageChange {
-    return ImageChange.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageChange>): ImageChange {
+    return ImageChange.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageChange>, I>>(object: I): ImageChange {
+  fromPartial(object: DeepPartial<ImageChange>): ImageChange {
     const message = createBaseImageChange();
     switch (object.change?.$case) {
       case "name": {
@@ -769,10 +769,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
@@ -782,6 +778,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -665,10 +665,10 @@ export const PropertyMatch: MessageFns<PropertyMatch> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PropertyMatch>, I>>(base?: I): PropertyMatch {
-    return PropertyMatch.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PropertyMatch>): PropertyMatch {
+    return PropertyMatch.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PropertyMatch>, I>>(object: I): PropertyMatch {
+  fromPartial(object: DeepPartial<PropertyMatch>): PropertyMatch {
     const message = createBasePropertyMatch();
     message.name = object.name ?? "";
     message.value = object.value ?? "";
@@ -771,10 +771,10 @@ export const IntegerRange: MessageFns<IntegerRange> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<IntegerRange>, I>>(base?: I): IntegerRange {
-    return IntegerRange.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<IntegerRange>): IntegerRange {
+    return IntegerRange.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<IntegerRange>, I>>(object: I): IntegerRange {
+  fromPartial(object: DeepPartial<IntegerRange>): IntegerRange {
     const message = createBaseIntegerRange();
     message.field = object.field ?? IntegerField.UNSPECIFIED;
     message.min = (object.min !== undefined && object.min !== null) ? BigInt(object.min) : undefined;
@@ -872,10 +872,10 @@ export const TimeMatch: MessageFns<TimeMatch> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<TimeMatch>, I>>(base?: I): TimeMatch {
-    return TimeMatch.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TimeMatch>): TimeMatch {
+    return TimeMatch.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TimeMatch>, I>>(object: I): TimeMatch {
+  fromPartial(object: DeepPartial<TimeMatch>): TimeMatch {
     const message = createBaseTimeMatch();
     message.field = object.field ?? TimeField.UNSPECIFIED;
     message.operator = object.operator ?? TimeOperator.UNSPECIFIED;
@@ -1211,10 +1211,10 @@ export const ImageFilter: MessageFns<ImageFilter> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ImageFilter>, I>>(base?: I): ImageFilter {
-    return ImageFilter.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ImageFilter>): ImageFilter {
+    return ImageFilter.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ImageFilter>, I>>(object: I): ImageFilter {
+  fromPartial(object: DeepPartial<ImageFilter>): ImageFilter {
     const message = createBaseImageFilter();
     message.visibility = object.visibility ?? VisibilityScope.UNSPECIFIED;
     message.memberStatus = object.memberStatus ?? MemberStatusScope.UNSPECIFIED;
@@ -1310,10 +1310,10 @@ export const SortKey: MessageFns<SortKey> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<SortKey>, I>>(base?: I): SortKey {
-    return SortKey.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SortKey>): SortKey {
+    return SortKey.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SortKey>, I>>(object: I): SortKey {
+  fromPartial(object: DeepPartial<SortKey>): SortKey {
     const message = createBaseSortKey();
     message.field = object.field ?? SortField.UNSPECIFIED;
     message.ascending = object.ascending ?? false;
@@ -1329,10 +1329,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
@@ -1365,6 +1361,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -219,10 +219,10 @@ export const GetNodeStatusRequest: MessageFns<GetNodeStatusRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetNodeStatusRequest>, I>>(base?: I): GetNodeStatusRequest {
-    return GetNodeStatusRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetNodeStatusRequest>): GetNodeStatusRequest {
+    return GetNodeStatusRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetNodeStatusRequest>, I>>(_: I): GetNodeStatusRequest {
+  fromPartial(_: DeepPartial<GetNodeStatusRequest>): GetNodeStatusRequest {
     const message = createBaseGetNodeStatusRequest();
     return message;
   },
@@ -370,10 +370,10 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetNodeStatusResponse>, I>>(base?: I): GetNodeStatusResponse {
-    return GetNodeStatusResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetNodeStatusResponse>): GetNodeStatusResponse {
+    return GetNodeStatusResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetNodeStatusResponse>, I>>(object: I): GetNodeStatusResponse {
+  fromPartial(object: DeepPartial<GetNodeStatusResponse>): GetNodeStatusResponse {
     const message = createBaseGetNodeStatusResponse();
     message.nodeId = object.nodeId ?? "";
     message.site = object.site ?? "";
@@ -474,10 +474,10 @@ export const PartStatus: MessageFns<PartStatus> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<PartStatus>, I>>(base?: I): PartStatus {
-    return PartStatus.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PartStatus>): PartStatus {
+    return PartStatus.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PartStatus>, I>>(object: I): PartStatus {
+  fromPartial(object: DeepPartial<PartStatus>): PartStatus {
     const message = createBasePartStatus();
     message.name = object.name ?? "";
     message.ok = object.ok ?? false;
@@ -529,10 +529,10 @@ export const GetServiceInfoRequest: MessageFns<GetServiceInfoRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetServiceInfoRequest>, I>>(base?: I): GetServiceInfoRequest {
-    return GetServiceInfoRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetServiceInfoRequest>): GetServiceInfoRequest {
+    return GetServiceInfoRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetServiceInfoRequest>, I>>(_: I): GetServiceInfoRequest {
+  fromPartial(_: DeepPartial<GetServiceInfoRequest>): GetServiceInfoRequest {
     const message = createBaseGetServiceInfoRequest();
     return message;
   },
@@ -715,10 +715,10 @@ export const GetServiceInfoResponse: MessageFns<GetServiceInfoResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetServiceInfoResponse>, I>>(base?: I): GetServiceInfoResponse {
-    return GetServiceInfoResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetServiceInfoResponse>): GetServiceInfoResponse {
+    return GetServiceInfoResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetServiceInfoResponse>, I>>(object: I): GetServiceInfoResponse {
+  fromPartial(object: DeepPartial<GetServiceInfoResponse>): GetServiceInfoResponse {
     const message = createBaseGetServiceInfoResponse();
     message.diskFormats = object.diskFormats?.map((e) => e) || [];
     message.containerFormats = object.containerFormats?.map((e) => e) || [];
@@ -921,10 +921,10 @@ export const Limits: MessageFns<Limits> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Limits>, I>>(base?: I): Limits {
-    return Limits.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Limits>): Limits {
+    return Limits.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Limits>, I>>(object: I): Limits {
+  fromPartial(object: DeepPartial<Limits>): Limits {
     const message = createBaseLimits();
     message.pageSizeDefault = object.pageSizeDefault ?? 0;
     message.pageSizeMax = object.pageSizeMax ?? 0;
@@ -1062,10 +1062,10 @@ export const Store: MessageFns<Store> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Store>, I>>(base?: I): Store {
-    return Store.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Store>): Store {
+    return Store.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Store>, I>>(object: I): Store {
+  fromPartial(object: DeepPartial<Store>): Store {
     const message = createBaseStore();
     message.id = object.id ?? "";
     message.description = object.description ?? "";
@@ -1119,10 +1119,10 @@ export const GetCallerRequest: MessageFns<GetCallerRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetCallerRequest>, I>>(base?: I): GetCallerRequest {
-    return GetCallerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetCallerRequest>): GetCallerRequest {
+    return GetCallerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetCallerRequest>, I>>(_: I): GetCallerRequest {
+  fromPartial(_: DeepPartial<GetCallerRequest>): GetCallerRequest {
     const message = createBaseGetCallerRequest();
     return message;
   },
@@ -1240,10 +1240,10 @@ export const GetCallerResponse: MessageFns<GetCallerResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetCallerResponse>, I>>(base?: I): GetCallerResponse {
-    return GetCallerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetCallerResponse>): GetCallerResponse {
+    return GetCallerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetCallerResponse>, I>>(object: I): GetCallerResponse {
+  fromPartial(object: DeepPartial<GetCallerResponse>): GetCallerResponse {
     const message = createBaseGetCallerResponse();
     message.kind = object.kind ?? CallerKind.UNSPECIFIED;
     message.userId = object.userId ?? "";
@@ -1328,10 +1328,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1363,6 +1359,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,15 @@
+import type { ImageRules } from '../domain/limits.js';
+import type { PropertyProtection } from '../domain/property-protection.js';
+import type { ImageLocks } from './image-locks.js';
+import type { Catalog } from './ports/catalog.js';
+import type { Clock, IdSource } from './ports/clock.js';
+
+/** What the use cases of the catalog work with. */
+export interface CatalogContext {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly rules: ImageRules;
+  readonly protection: PropertyProtection;
+  readonly locks: ImageLocks;
+}

@@ -1,0 +1,22 @@
+import type { NodeId } from '../base/brand.js';
+import type { CatalogContext } from './catalog-context.js';
+import type { GarbageCollector } from './garbage-collector.js';
+import type { Log } from './log.js';
+import type { Digester } from './ports/digester.js';
+import type { RunningUploads } from './running-uploads.js';
+import type { StoreRegistry } from './store-registry.js';
+
+/** What happens to content that is not what `disk_format` says. */
+export type FormatMatch = 'strict' | 'warn' | 'off';
+
+/** What the use cases that move bytes work with, on top of the catalog's. */
+export interface DataContext extends CatalogContext {
+  readonly nodeId: NodeId;
+  readonly stores: StoreRegistry;
+  readonly digester: Digester;
+  readonly uploads: RunningUploads;
+  readonly garbage: GarbageCollector;
+  readonly hashingAlgorithm: string;
+  readonly formatMatch: FormatMatch;
+  readonly log: Log;
+}

@@ -1,0 +1,38 @@
+import type { ImageId } from '../base/brand.js';
+import { failedWith } from '../base/service-error.js';
+import type { CatalogContext } from './catalog-context.js';
+import type { CatalogReader, Effect } from './ports/catalog.js';
+
+/** What a use case decided on the strength of a read. No effects: there is nothing to write. */
+export interface Decided<T> {
+  readonly result: T;
+  readonly effects: readonly Effect[];
+}
+
+// A guard fails only when a writer outside this process got in between; who loses this often has met a bug.
+const ATTEMPTS = 8;
+
+/**
+ * Reads, lets `decide` say what is to be written, and writes it, one change of an image after the other; decides anew when
+ * a guard fails because of another writer (VERSION_CONFLICT), unless `onlyOnce`.
+ */
+export async function writeDecided<T>(
+  context: CatalogContext,
+  request: { readonly id: ImageId; readonly opId: string; readonly onlyOnce?: boolean },
+  decide: (reader: CatalogReader) => Decided<T>,
+): Promise<T> {
+  const attempt = async (): Promise<T> => {
+    const { result, effects } = await context.catalog.read(decide);
+    if (effects.length > 0) await context.catalog.write(effects, { opId: request.opId, subject: request.id });
+    return result;
+  };
+  return context.locks.run(request.id, async () => {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!failedWith(error, 'VERSION_CONFLICT') || request.onlyOnce === true || tries === ATTEMPTS) throw error;
+      }
+    }
+  });
+}

@@ -1,0 +1,87 @@
+import type { FileHandle } from 'node:fs/promises';
+import { MIB } from '../base/units.js';
+import { flushInTurn } from './flush-turns.js';
+
+/** Zero runs are looked for in pieces of this size, aligned in the file (DESIGN §5, "Full image"). */
+const PIECE_BYTES = 64 * 1024;
+/** After so many written bytes a flush starts in the background, so that the end is not one long fsync. */
+const FLUSH_EVERY_BYTES = 64 * MIB;
+
+const ZEROS = Buffer.alloc(PIECE_BYTES);
+
+/**
+ * Writes a stream into an empty file from its start and leaves pieces of zeros out: what was never written reads as zero.
+ * Errors are those of the system calls.
+ */
+export class SparseWriter {
+  readonly #file: FileHandle;
+  #sizeBytes = 0;
+  #unflushedBytes = 0;
+  #flush: Promise<void> | undefined;
+  #flushError: Error | undefined;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** Bytes taken so far, zeros included. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /** Appends the chunk; its memory is free again when the promise resolves. */
+  async write(chunk: Uint8Array): Promise<void> {
+    let runStart = 0;
+    let offset = 0;
+    while (offset < chunk.length) {
+      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((this.#sizeBytes + offset) % PIECE_BYTES));
+      if (isZero(chunk, offset, pieceEnd)) {
+        await this.#writeAt(chunk.subarray(runStart, offset), this.#sizeBytes + runStart);
+        runStart = pieceEnd;
+      }
+      offset = pieceEnd;
+    }
+    await this.#writeAt(chunk.subarray(runStart), this.#sizeBytes + runStart);
+    this.#sizeBytes += chunk.length;
+    if (this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
+  }
+
+  /** Sets the size and makes everything durable. */
+  async finish(): Promise<void> {
+    await this.#flush;
+    if (this.#flushError !== undefined) throw this.#flushError;
+    await this.#file.truncate(this.#sizeBytes);
+    await flushInTurn(() => this.#file.sync());
+  }
+
+  /** Waits until no flush uses the file any more; for a writer that is given up. */
+  async settle(): Promise<void> {
+    await this.#flush;
+  }
+
+  async #writeAt(bytes: Uint8Array, offsetBytes: number): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) {
+      const result = await this.#file.write(bytes, written, bytes.length - written, offsetBytes + written);
+      written += result.bytesWritten;
+    }
+    this.#unflushedBytes += bytes.length;
+  }
+
+  /**
+   * Starts a flush and goes on; only a disk that is a whole interval behind makes the stream wait. Thus at most two
+   * intervals are dirty, and a failed flush shows at the next one or at the end.
+   */
+  async #flushBehind(): Promise<void> {
+    await this.#flush;
+    if (this.#flushError !== undefined) throw this.#flushError;
+    this.#unflushedBytes = 0;
+    this.#flush = flushInTurn(() => this.#file.datasync()).catch((error: unknown) => {
+      this.#flushError = error instanceof Error ? error : new Error('flush failed', { cause: error });
+    });
+  }
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes[start] === 0 && ZEROS.compare(bytes, start, end, 0, end - start) === 0;
+}

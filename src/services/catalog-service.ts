@@ -1,0 +1,181 @@
+import { asNodeId, asStoreId, type NodeId } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
+import type { CatalogContext } from '../application/catalog-context.js';
+import { addTag, removeTag } from '../application/change-tags.js';
+import { createImage } from '../application/create-image.js';
+import { deleteImage } from '../application/delete-image.js';
+import { getImage } from '../application/get-image.js';
+import { listImages } from '../application/list-images.js';
+import { createMember, deleteMember, getMember, listMembers, updateMember } from '../application/members.js';
+import { setActivation } from '../application/set-activation.js';
+import { updateImage } from '../application/update-image.js';
+import { abortUpload, beginUpload, commitUpload } from '../application/upload-lease.js';
+import type { Image } from '../domain/image.js';
+import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
+import { type ImageView, memberMessage } from './image-view.js';
+import { imageChangeOf, listRequestOf, newImageOf, numberOf } from './image-request.js';
+import { memberStatusOf } from './image-words.js';
+import type { ServiceContext } from './service-context.js';
+import { uploadedDataOf } from './upload-message.js';
+
+/** Called after an image was deleted, so that the node can stop its upload and clear its objects. */
+export type OnDeleted = (image: Image) => void;
+
+/** The catalog service: message to use case and back. Reasons are those of the use cases. */
+export class CatalogService {
+  readonly #context: CatalogContext;
+  readonly #view: ImageView;
+  readonly #onDeleted: OnDeleted;
+
+  constructor(context: CatalogContext, view: ImageView, onDeleted: OnDeleted) {
+    this.#context = context;
+    this.#view = view;
+    this.#onDeleted = onDeleted;
+  }
+
+  async createImage(request: wire.CreateImageRequest, context: ServiceContext): Promise<wire.CreateImageResponse> {
+    const caller = await context.caller();
+    const image = await createImage(this.#context, caller, newImageOf(request));
+    return { image: this.#view.message(caller, image) };
+  }
+
+  async getImage(request: wire.GetImageRequest, context: ServiceContext): Promise<wire.GetImageResponse> {
+    const caller = await context.caller();
+    return { image: this.#view.message(caller, await getImage(this.#context, caller, request.id)) };
+  }
+
+  async listImages(request: wire.ListImagesRequest, context: ServiceContext): Promise<wire.ListImagesResponse> {
+    const caller = await context.caller();
+    const { images, full } = await listImages(this.#context, caller, listRequestOf(request));
+    return {
+      images: images.map((image) => this.#view.message(caller, image)),
+      nextPageToken: full ? (images.at(-1)?.id ?? '') : '',
+    };
+  }
+
+  async updateImage(request: wire.UpdateImageRequest, context: ServiceContext): Promise<wire.UpdateImageResponse> {
+    const caller = await context.caller();
+    const image = await updateImage(this.#context, caller, {
+      ...changeRequestOf(request),
+      changes: request.changes.map(imageChangeOf),
+    });
+    return { image: this.#view.message(caller, image) };
+  }
+
+  async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
+    const caller = await context.caller();
+    this.#onDeleted(await deleteImage(this.#context, caller, changeRequestOf(request)));
+    return {};
+  }
+
+  async deactivateImage(
+    request: wire.DeactivateImageRequest,
+    context: ServiceContext,
+  ): Promise<wire.DeactivateImageResponse> {
+    const caller = await context.caller();
+    const image = await setActivation(this.#context, caller, { ...request, action: 'deactivate' });
+    return { image: this.#view.message(caller, image) };
+  }
+
+  async reactivateImage(
+    request: wire.ReactivateImageRequest,
+    context: ServiceContext,
+  ): Promise<wire.ReactivateImageResponse> {
+    const caller = await context.caller();
+    const image = await setActivation(this.#context, caller, { ...request, action: 'reactivate' });
+    return { image: this.#view.message(caller, image) };
+  }
+
+  async addImageTag(request: wire.AddImageTagRequest, context: ServiceContext): Promise<wire.AddImageTagResponse> {
+    await addTag(this.#context, await context.caller(), { ...request, id: request.imageId });
+    return {};
+  }
+
+  async removeImageTag(
+    request: wire.RemoveImageTagRequest,
+    context: ServiceContext,
+  ): Promise<wire.RemoveImageTagResponse> {
+    await removeTag(this.#context, await context.caller(), { ...request, id: request.imageId });
+    return {};
+  }
+
+  async createMember(request: wire.CreateMemberRequest, context: ServiceContext): Promise<wire.CreateMemberResponse> {
+    return { member: memberMessage(await createMember(this.#context, await context.caller(), request)) };
+  }
+
+  async getMember(request: wire.GetMemberRequest, context: ServiceContext): Promise<wire.GetMemberResponse> {
+    return { member: memberMessage(await getMember(this.#context, await context.caller(), request)) };
+  }
+
+  async listMembers(request: wire.ListMembersRequest, context: ServiceContext): Promise<wire.ListMembersResponse> {
+    const { members, full } = await listMembers(this.#context, await context.caller(), {
+      imageId: request.imageId,
+      after: request.pageToken,
+      limit: request.pageSize,
+    });
+    return { members: members.map(memberMessage), nextPageToken: full ? (members.at(-1)?.memberId ?? '') : '' };
+  }
+
+  async updateMember(request: wire.UpdateMemberRequest, context: ServiceContext): Promise<wire.UpdateMemberResponse> {
+    const status = memberStatusOf(request.status);
+    return { member: memberMessage(await updateMember(this.#context, await context.caller(), { ...request, status })) };
+  }
+
+  async deleteMember(request: wire.DeleteMemberRequest, context: ServiceContext): Promise<wire.DeleteMemberResponse> {
+    await deleteMember(this.#context, await context.caller(), request);
+    return {};
+  }
+
+  async beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
+    requireNode(context);
+    const caller = await context.caller();
+    const { image, uploadId } = await beginUpload(this.#context, caller, {
+      imageId: request.imageId,
+      nodeId: nodeIdOf(request.nodeId),
+      storeId: asStoreId(request.store),
+      declaredSizeBytes: numberOf(request.declaredSize, 'declared_size') ?? undefined,
+    });
+    const cap = this.#context.rules.limits.imageSizeCapBytes;
+    return {
+      uploadId,
+      image: this.#view.message(caller, image),
+      maxSize: BigInt(cap < 0 ? Number.MAX_SAFE_INTEGER : cap),
+    };
+  }
+
+  async commitUpload(request: wire.CommitUploadRequest, context: ServiceContext): Promise<wire.CommitUploadResponse> {
+    requireNode(context);
+    // The upload rides on its lease: whose it is was checked when it began.
+    const image = await commitUpload(this.#context, {
+      imageId: request.imageId,
+      uploadId: request.uploadId,
+      data: uploadedDataOf(request),
+    });
+    const viewer = await context.caller();
+    return { image: this.#view.message(viewer, image) };
+  }
+
+  async abortUpload(request: wire.AbortUploadRequest, context: ServiceContext): Promise<wire.AbortUploadResponse> {
+    requireNode(context);
+    await abortUpload(this.#context, request);
+    return {};
+  }
+}
+
+function requireNode(context: ServiceContext): void {
+  if (!context.fromNode) throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+}
+
+function nodeIdOf(text: string): NodeId {
+  if (text === '') throw new ServiceError('INVALID_ARGUMENT', 'node_id may not be empty');
+  return asNodeId(text);
+}
+
+function changeRequestOf(request: {
+  readonly id: string;
+  readonly requestId: string;
+  readonly expectVersion?: bigint | undefined;
+}): { readonly id: string; readonly requestId: string; readonly expectVersion: number | undefined } {
+  const { id, requestId } = request;
+  return { id, requestId, expectVersion: numberOf(request.expectVersion, 'expect_version') ?? undefined };
+}

@@ -1,0 +1,97 @@
+import { ServiceError } from '../base/service-error.js';
+import { UNIT_BYTES } from '../base/units.js';
+import type {
+  DownloadImageRequest,
+  DownloadImageResponse,
+  UploadHeader,
+  UploadImageRequest,
+  UploadImageResponse,
+} from '../gen/oriel/data/v1/data_service.js';
+import type { ByteStreamService } from './byte-stream-service.js';
+import { numberOf } from './image-request.js';
+import type { ServiceContext } from './service-context.js';
+
+/** The data service: chunks over gRPC from and to the byte streams. */
+export class DataService {
+  readonly #bytes: ByteStreamService;
+
+  constructor(bytes: ByteStreamService) {
+    this.#bytes = bytes;
+  }
+
+  async uploadImage(
+    requests: AsyncIterable<UploadImageRequest>,
+    context: ServiceContext,
+  ): Promise<UploadImageResponse> {
+    const parts = requests[Symbol.asyncIterator]();
+    const header = await firstHeader(parts);
+    const image = await this.#bytes.write(
+      { imageId: header.imageId, sizeBytes: numberOf(header.size, 'size'), storeId: header.store },
+      chunksOf(parts),
+      context,
+    );
+    return { image };
+  }
+
+  async *downloadImage(request: DownloadImageRequest, context: ServiceContext): AsyncGenerator<DownloadImageResponse> {
+    const firstByte = numberOf(request.offset, 'offset') ?? 0;
+    const length = numberOf(request.length, 'length');
+    if (length === 0) throw new ServiceError('INVALID_ARGUMENT', 'length must be at least 1 or unset, got 0');
+    const whole = firstByte === 0 && length === null;
+    const opened = await this.#bytes.openRead(
+      {
+        imageId: request.imageId,
+        range: whole ? null : { kind: 'from', firstByte, lastByte: length === null ? null : firstByte + length - 1 },
+      },
+      context,
+    );
+    if (opened === undefined) throw new ServiceError('STATE_CONFLICT', `Image ${request.imageId} has no data yet.`);
+    const { image } = opened;
+    yield {
+      part: {
+        $case: 'header',
+        value: {
+          size: BigInt(opened.sizeBytes),
+          offset: BigInt(opened.offsetBytes),
+          length: BigInt(opened.lengthBytes),
+          checksum: image.checksum ?? '',
+          osHashAlgo: image.osHashAlgo ?? '',
+          osHashValue: image.osHashValue ?? '',
+        },
+      },
+    };
+    // The message is encoded (copied) before the next one is asked for, so that the chunk's memory may be reused then.
+    for await (const chunk of opened.chunks)
+      for (let start = 0; start < chunk.length; start += UNIT_BYTES)
+        yield { part: { $case: 'chunk', value: bufferOf(chunk.subarray(start, start + UNIT_BYTES)) } };
+  }
+}
+
+async function firstHeader(parts: AsyncIterator<UploadImageRequest>): Promise<UploadHeader> {
+  const first = await parts.next();
+  const part = first.done === true ? undefined : first.value.part;
+  if (part?.$case !== 'header')
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `the first message of an upload must be its header, got ${part?.$case ?? 'none'}`,
+    );
+  return part.value;
+}
+
+async function* chunksOf(parts: AsyncIterator<UploadImageRequest>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const next = await parts.next();
+    if (next.done === true) return;
+    const { part } = next.value;
+    if (part?.$case !== 'chunk')
+      throw new ServiceError(
+        'INVALID_ARGUMENT',
+        `after the header of an upload come chunks, got ${part?.$case ?? 'an empty message'}`,
+      );
+    yield part.value;
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

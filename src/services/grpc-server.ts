@@ -1,0 +1,111 @@
+import { ServerCredentials } from '@grpc/grpc-js';
+import { createServer, type Server, type ServerMiddleware } from 'nice-grpc';
+import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import type { Log } from '../application/log.js';
+import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
+import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
+import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
+import { NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
+import type { CatalogService } from './catalog-service.js';
+import { clientCertificateInterceptor, clientCertificateOf } from './client-certificate.js';
+import type { DataService } from './data-service.js';
+import { toServerError } from './grpc-errors.js';
+import type { NodeService } from './node-service.js';
+import type { CallerResolver, ServiceContext } from './service-context.js';
+
+/** Largest message taken: a chunk of 4 MiB and its frame. */
+const MESSAGE_MAX_BYTES = 4 * 1024 * 1024 + 64 * 1024;
+
+export interface GrpcServices {
+  readonly catalog: CatalogService;
+  readonly data: DataService;
+  readonly node: NodeService;
+}
+
+export interface GrpcDoor {
+  /** HOST:PORT, or `unix:///PATH`. */
+  readonly address: string;
+  readonly listener: 'tcp' | 'unix';
+  /** PEM; absent: no TLS. With `clientCa`, clients must show a certificate that it signed, and are hosts without a token. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
+}
+
+/** A running gRPC server on one address. */
+export interface GrpcServer {
+  /** The port that was bound; 0 for a socket. */
+  readonly port: number;
+  /** Tells health checks whether the node serves. */
+  setServing(serving: boolean): void;
+  /** Takes no more calls, and returns when the running ones have ended or `graceMs` have passed. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Serves the generated interfaces, health and reflection on one address. */
+export async function listenGrpc(
+  services: GrpcServices,
+  door: GrpcDoor,
+  options: { readonly callers: CallerResolver; readonly log: Log },
+): Promise<GrpcServer> {
+  const health = HealthState();
+  const server = createServer({
+    'grpc.max_receive_message_length': MESSAGE_MAX_BYTES,
+    // Uploads arrive at the pace of the disk, not of a 64 KiB window.
+    'grpc-node.flow_control_window': MESSAGE_MAX_BYTES,
+    'grpc.keepalive_time_ms': 30_000,
+    interceptors: [clientCertificateInterceptor],
+  });
+  server.add(HealthDefinition, HealthServiceImpl(health));
+  const serviceNames = [CatalogServiceDefinition, DataServiceDefinition, NodeServiceDefinition].map((s) => s.fullName);
+  server.add(ServerReflectionService, ServerReflection(DESCRIPTOR_SET, serviceNames));
+  const ours = server.with(errorDetailsServerMiddleware).with(callMiddleware(door.listener, options));
+  ours.add(CatalogServiceDefinition, services.catalog);
+  ours.add(DataServiceDefinition, services.data);
+  ours.add(NodeServiceDefinition, services.node);
+  const port = await server.listen(door.address, credentialsOf(door));
+  return {
+    port,
+    setServing: (serving) => health.setStatus(serving ? 'healthy' : 'unhealthy'),
+    close: (graceMs) => shutDown(server, graceMs),
+  };
+}
+
+// What the middleware adds to nice-grpc's own context, which has the signal.
+type CallExtension = Omit<ServiceContext, 'signal'>;
+
+// Gives each method its ServiceContext and turns what it throws into a status.
+function callMiddleware(
+  listener: 'tcp' | 'unix',
+  { callers, log }: { readonly callers: CallerResolver; readonly log: Log },
+): ServerMiddleware<CallExtension> {
+  return async function* serviceContext(call, context) {
+    const trace = context.metadata.get('traceparent');
+    try {
+      return yield* call.next(call.request, {
+        ...context,
+        fromNode: false,
+        caller: () =>
+          callers.resolve(context.metadata, { listener, peerCertificate: clientCertificateOf(context.metadata) }),
+      });
+    } catch (error) {
+      throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace }, 'call failed'));
+    }
+  };
+}
+
+function credentialsOf({ tls }: GrpcDoor): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: tls.cert, private_key: tls.key };
+  // With a client CA every client must have a certificate that it signed; a token may come on top.
+  return ServerCredentials.createSsl(tls.clientCa ?? null, [pair], tls.clientCa !== undefined);
+}
+
+async function shutDown(server: Server, graceMs: number): Promise<void> {
+  const force = setTimeout(() => server.forceShutdown(), graceMs);
+  try {
+    await server.shutdown();
+  } finally {
+    clearTimeout(force);
+  }
+}

@@ -1,0 +1,104 @@
+import type { Caller } from '../domain/caller.js';
+import { dataOf, type Image } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
+import type { Member } from '../domain/member.js';
+import { allows } from '../domain/policy.js';
+import type { PropertyProtection } from '../domain/property-protection.js';
+import { type ImageLocation, type Image as ImageMessage, type ImageMember } from '../gen/oriel/catalog/v1/image.js';
+import { MEMBER_STATUS_TO_WIRE, STATUS_TO_WIRE, VISIBILITY_TO_WIRE } from './image-words.js';
+
+export interface ImageViewOptions {
+  readonly protection: PropertyProtection;
+  /** Owners, administrators and services see the locations in the image. */
+  readonly showLocations: boolean;
+  /** Owners, administrators and services see the URL of the best location. */
+  readonly showDirectUrl: boolean;
+  /** More than one store is configured, so that images say where they are. */
+  readonly showStores: boolean;
+  /** The URL of a location, without credentials. */
+  url(location: Location): string;
+}
+
+/** Turns images into messages as one caller may see them. */
+export class ImageView {
+  readonly #options: ImageViewOptions;
+  // Most views are the same for everyone. One message for each version of an image lets the gateway render it once.
+  readonly #plain = new WeakMap<Image, ImageMessage>();
+
+  constructor(options: ImageViewOptions) {
+    this.#options = options;
+  }
+
+  message(caller: Caller, image: Image): ImageMessage {
+    const { protection, showLocations, showDirectUrl } = this.#options;
+    const personal = (showLocations || showDirectUrl) && allows('get_image_location', caller, image);
+    if (personal || !protection.allowsEverything) return this.#personal(caller, image, personal);
+    const known = this.#plain.get(image);
+    if (known !== undefined) return known;
+    const message = this.#common(image);
+    this.#plain.set(image, message);
+    return message;
+  }
+
+  #personal(caller: Caller, image: Image, seesLocations: boolean): ImageMessage {
+    const message = this.#common(image);
+    message.properties = new Map(
+      [...image.properties].filter(([name]) => this.#options.protection.allows('read', name, caller)),
+    );
+    const locations = seesLocations ? (dataOf(image)?.locations ?? []) : [];
+    const [first] = locations;
+    if (this.#options.showLocations) message.locations = locations.map((location) => this.#location(location));
+    if (this.#options.showDirectUrl && first !== undefined) message.directUrl = this.#options.url(first);
+    return message;
+  }
+
+  #common(image: Image): ImageMessage {
+    const data = dataOf(image);
+    return {
+      id: image.id,
+      version: BigInt(image.version),
+      name: image.name ?? undefined,
+      status: STATUS_TO_WIRE[image.status],
+      visibility: VISIBILITY_TO_WIRE[image.visibility],
+      owner: image.owner ?? undefined,
+      protected: image.protected,
+      osHidden: image.osHidden,
+      diskFormat: image.diskFormat ?? undefined,
+      containerFormat: image.containerFormat ?? undefined,
+      size: bigintOf(data?.sizeBytes),
+      virtualSize: bigintOf(data?.virtualSizeBytes),
+      checksum: data?.checksum ?? undefined,
+      osHashAlgo: data?.osHashAlgo ?? undefined,
+      osHashValue: data?.osHashValue ?? undefined,
+      minDisk: image.minDiskGib,
+      minRam: image.minRamMib,
+      createdAt: new Date(image.createdAtMs),
+      updatedAt: new Date(image.updatedAtMs),
+      tags: [...image.tags],
+      properties: new Map(image.properties),
+      locations: [],
+      stores: this.#options.showStores ? [...new Set(data?.locations.map(({ storeId }) => storeId))] : [],
+      directUrl: undefined,
+    };
+  }
+
+  #location(location: Location): ImageLocation {
+    const { id, storeId, metadata } = location;
+    return { id, store: storeId, url: this.#options.url(location), metadata: new Map(metadata) };
+  }
+}
+
+/** Turns a member into its message. */
+export function memberMessage(member: Member): ImageMember {
+  return {
+    imageId: member.imageId,
+    memberId: member.memberId,
+    status: MEMBER_STATUS_TO_WIRE[member.status],
+    createdAt: new Date(member.createdAtMs),
+    updatedAt: new Date(member.updatedAtMs),
+  };
+}
+
+function bigintOf(value: number | null | undefined): bigint | undefined {
+  return value === null || value === undefined ? undefined : BigInt(value);
+}

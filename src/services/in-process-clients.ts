@@ -1,0 +1,77 @@
+/**
+ * The generated client interfaces bound to the services of this process: the same messages, without a socket or an
+ * encoding in between. What the gateway does over gRPC to another node, it does over these to its own.
+ */
+import { type CallOptions, Metadata } from 'nice-grpc-common';
+import * as catalog from '../gen/oriel/catalog/v1/catalog_service.js';
+import * as node from '../gen/oriel/node/v1/node_service.js';
+import type { CatalogService } from './catalog-service.js';
+import type { NodeService } from './node-service.js';
+import type { CallerResolver, ServiceContext } from './service-context.js';
+
+/** The part of a generated message type that fills in what a request leaves out. */
+interface MessageType<Partial, Message> {
+  fromPartial(partial: Partial): Message;
+}
+
+const NEVER_ABORTED = new AbortController().signal;
+
+/** Makes the context of a call that came over HTTP. */
+export function httpContext(callers: CallerResolver, options: CallOptions | undefined): ServiceContext {
+  const metadata = options?.metadata ?? Metadata();
+  return {
+    signal: options?.signal ?? NEVER_ABORTED,
+    caller: () => callers.resolve(metadata, { listener: 'http' }),
+    fromNode: false,
+  };
+}
+
+/** Binds the catalog's client interface to a service of this process. */
+export function catalogClient(service: CatalogService, callers: CallerResolver): catalog.CatalogServiceClient {
+  const bind = binder(callers);
+  return {
+    createImage: bind(catalog.CreateImageRequest, (request, context) => service.createImage(request, context)),
+    getImage: bind(catalog.GetImageRequest, (request, context) => service.getImage(request, context)),
+    listImages: bind(catalog.ListImagesRequest, (request, context) => service.listImages(request, context)),
+    updateImage: bind(catalog.UpdateImageRequest, (request, context) => service.updateImage(request, context)),
+    deleteImage: bind(catalog.DeleteImageRequest, (request, context) => service.deleteImage(request, context)),
+    deactivateImage: bind(catalog.DeactivateImageRequest, (request, context) =>
+      service.deactivateImage(request, context),
+    ),
+    reactivateImage: bind(catalog.ReactivateImageRequest, (request, context) =>
+      service.reactivateImage(request, context),
+    ),
+    addImageTag: bind(catalog.AddImageTagRequest, (request, context) => service.addImageTag(request, context)),
+    removeImageTag: bind(catalog.RemoveImageTagRequest, (request, context) => service.removeImageTag(request, context)),
+    createMember: bind(catalog.CreateMemberRequest, (request, context) => service.createMember(request, context)),
+    getMember: bind(catalog.GetMemberRequest, (request, context) => service.getMember(request, context)),
+    listMembers: bind(catalog.ListMembersRequest, (request, context) => service.listMembers(request, context)),
+    updateMember: bind(catalog.UpdateMemberRequest, (request, context) => service.updateMember(request, context)),
+    deleteMember: bind(catalog.DeleteMemberRequest, (request, context) => service.deleteMember(request, context)),
+    beginUpload: bind(catalog.BeginUploadRequest, (request, context) => service.beginUpload(request, context)),
+    commitUpload: bind(catalog.CommitUploadRequest, (request, context) => service.commitUpload(request, context)),
+    abortUpload: bind(catalog.AbortUploadRequest, (request, context) => service.abortUpload(request, context)),
+  };
+}
+
+/** Binds the node's client interface to a service of this process. */
+export function nodeClient(service: NodeService, callers: CallerResolver): node.NodeServiceClient {
+  const bind = binder(callers);
+  return {
+    getNodeStatus: bind(node.GetNodeStatusRequest, (request, context) => service.getNodeStatus(request, context)),
+    getServiceInfo: bind(node.GetServiceInfoRequest, () => service.getServiceInfo()),
+    getCaller: bind(node.GetCallerRequest, (request, context) => service.getCaller(request, context)),
+  };
+}
+
+function binder(callers: CallerResolver) {
+  return function bind<Partial, Message, Response>(
+    type: MessageType<Partial, Message>,
+    handle: (request: Message, context: ServiceContext) => Promise<Response>,
+  ): (request: Partial, options?: CallOptions) => Promise<Response> {
+    return async (request, options) => {
+      options?.signal?.throwIfAborted();
+      return handle(type.fromPartial(request), httpContext(callers, options));
+    };
+  };
+}

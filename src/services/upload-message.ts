@@ -1,0 +1,63 @@
+/** The data of a finished upload, from and to its message. */
+import { asObjectKey, asStoreId, type ObjectKey } from '../base/brand.js';
+import { assert } from '../base/assert.js';
+import { ServiceError } from '../base/service-error.js';
+import type { ImageData } from '../domain/image.js';
+import type { CommitUploadRequest, StoredObject } from '../gen/oriel/catalog/v1/catalog_service.js';
+import { numberOf } from './image-request.js';
+
+/** Turns the message into the data of an image. INVALID_ARGUMENT: an object is missing or out of form. */
+export function uploadedDataOf(message: CommitUploadRequest): ImageData {
+  const data = objectOf(message.data, 'data');
+  const fileMap = message.fileMap === undefined ? null : objectOf(message.fileMap, 'file_map');
+  return {
+    sizeBytes: data.sizeBytes,
+    virtualSizeBytes: numberOf(message.virtualSize, 'virtual_size'),
+    checksum: message.checksum,
+    osHashAlgo: message.osHashAlgo,
+    osHashValue: message.osHashValue,
+    locations: [{ id: message.uploadId, storeId: data.storeId, key: data.key, metadata: new Map() }],
+    fileMap,
+  };
+}
+
+/** Turns the data of an image into the message that commits it. */
+export function commitMessageOf(lease: { imageId: string; uploadId: string }, data: ImageData): CommitUploadRequest {
+  const [location] = data.locations;
+  assert(location !== undefined, 'uploaded data has a location');
+  return {
+    ...lease,
+    data: { store: location.storeId, key: location.key, size: BigInt(data.sizeBytes), sha256: '' },
+    fileMap:
+      data.fileMap === null
+        ? undefined
+        : {
+            store: data.fileMap.storeId,
+            key: data.fileMap.key,
+            size: BigInt(data.fileMap.sizeBytes),
+            sha256: data.fileMap.sha256,
+          },
+    virtualSize: data.virtualSizeBytes === null ? undefined : BigInt(data.virtualSizeBytes),
+    checksum: data.checksum ?? '',
+    osHashAlgo: data.osHashAlgo ?? '',
+    osHashValue: data.osHashValue ?? '',
+  };
+}
+
+function objectOf(
+  object: StoredObject | undefined,
+  name: string,
+): { storeId: ReturnType<typeof asStoreId>; key: ObjectKey; sizeBytes: number; sha256: string } {
+  const key = asObjectKey(object?.key ?? '');
+  if (object === undefined || key === undefined)
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `${name} must name an object by store and key, got ${JSON.stringify(object?.key)}`,
+    );
+  return {
+    storeId: asStoreId(object.store),
+    key,
+    sizeBytes: numberOf(object.size, `${name}.size`) ?? 0,
+    sha256: object.sha256,
+  };
+}
