@@ -19,8 +19,8 @@ const STEPS = {
   arrows: [[bin('depcruise'), '--config', '.dependency-cruiser.cjs', 'src', 'test', 'bench', 'scripts']],
   knip: [[bin('knip'), '--no-progress']],
   gen: [
-    [bin('buf'), 'generate', '-o', path.join(scratch, 'gen')],
-    ['diff', '-r', path.join(scratch, 'gen/src/gen'), 'src/gen'],
+    [process.execPath, 'scripts/gen.mjs', path.join(scratch, 'gen')],
+    ['diff', '-r', path.join(scratch, 'gen'), 'src/gen'],
   ],
   breaking: breakingCommands,
   proto: [

@@ -9,6 +9,7 @@ import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_servic
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
 import type { CatalogService } from './catalog-service.js';
+import { clientCertificateInterceptor, clientCertificateOf } from './client-certificate.js';
 import type { DataService } from './data-service.js';
 import { toServerError } from './grpc-errors.js';
 import type { NodeService } from './node-service.js';
@@ -27,7 +28,7 @@ export interface GrpcDoor {
   /** HOST:PORT, or `unix:///PATH`. */
   readonly address: string;
   readonly listener: 'tcp' | 'unix';
-  /** PEM; absent: no TLS. With `clientCa`, a client certificate that it signed makes its holder a host. */
+  /** PEM; absent: no TLS. With `clientCa`, clients must show a certificate that it signed, and are hosts without a token. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
 }
 
@@ -53,24 +54,21 @@ export async function listenGrpc(
     // Uploads arrive at the pace of the disk, not of a 64 KiB window.
     'grpc-node.flow_control_window': MESSAGE_MAX_BYTES,
     'grpc.keepalive_time_ms': 30_000,
+    interceptors: [clientCertificateInterceptor],
   });
   server.add(HealthDefinition, HealthServiceImpl(health));
   const serviceNames = [CatalogServiceDefinition, DataServiceDefinition, NodeServiceDefinition].map((s) => s.fullName);
   server.add(ServerReflectionService, ServerReflection(DESCRIPTOR_SET, serviceNames));
-  addServices(server.use(errorDetailsServerMiddleware).use(callMiddleware(door.listener, options)), services);
+  const ours = server.with(errorDetailsServerMiddleware).with(callMiddleware(door.listener, options));
+  ours.add(CatalogServiceDefinition, services.catalog);
+  ours.add(DataServiceDefinition, services.data);
+  ours.add(NodeServiceDefinition, services.node);
   const port = await server.listen(door.address, credentialsOf(door));
   return {
     port,
     setServing: (serving) => health.setStatus(serving ? 'healthy' : 'unhealthy'),
     close: (graceMs) => shutDown(server, graceMs),
   };
-}
-
-function addServices(server: Server<CallExtension>, services: GrpcServices): void {
-  const { catalog, data, node } = services;
-  server.add(CatalogServiceDefinition, catalog);
-  server.add(DataServiceDefinition, data);
-  server.add(NodeServiceDefinition, node);
 }
 
 // What the middleware adds to nice-grpc's own context, which has the signal.
@@ -87,7 +85,8 @@ function callMiddleware(
       return yield* call.next(call.request, {
         ...context,
         fromNode: false,
-        caller: () => callers.resolve(context.metadata, { listener }),
+        caller: () =>
+          callers.resolve(context.metadata, { listener, peerCertificate: clientCertificateOf(context.metadata) }),
       });
     } catch (error) {
       throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace }, 'call failed'));
@@ -98,7 +97,8 @@ function callMiddleware(
 function credentialsOf({ tls }: GrpcDoor): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   const pair = { cert_chain: tls.cert, private_key: tls.key };
-  return ServerCredentials.createSsl(tls.clientCa ?? null, [pair], false);
+  // With a client CA every client must have a certificate that it signed; a token may come on top.
+  return ServerCredentials.createSsl(tls.clientCa ?? null, [pair], tls.clientCa !== undefined);
 }
 
 async function shutDown(server: Server, graceMs: number): Promise<void> {

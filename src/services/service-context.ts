@@ -21,7 +21,7 @@ export class CallerResolver {
     this.#authenticator = authenticator;
   }
 
-  resolve(metadata: Metadata, door: Pick<Credentials, 'listener' | 'certificateName'>): Promise<Caller> {
+  resolve(metadata: Metadata, door: Pick<Credentials, 'listener' | 'peerCertificate'>): Promise<Caller> {
     const known = this.#known.get(metadata);
     if (known !== undefined) return known;
     const caller = this.#authenticator.authenticate({ ...credentialsOf(metadata), ...door });
@@ -31,16 +31,11 @@ export class CallerResolver {
 }
 
 function credentialsOf(metadata: Metadata): Omit<Credentials, 'listener'> {
-  const found: { -readonly [K in keyof Omit<Credentials, 'listener'>]: string } = {};
-  const token = metadata.get('x-auth-token');
-  if (token !== undefined) found.token = token;
-  const serviceToken = metadata.get('x-service-token');
-  if (serviceToken !== undefined) found.serviceToken = serviceToken;
-  const userId = metadata.get('x-user-id');
-  if (userId !== undefined) found.userId = userId;
-  const projectId = metadata.get('x-project-id') ?? metadata.get('x-tenant-id');
-  if (projectId !== undefined) found.projectId = projectId;
-  const roles = metadata.get('x-roles');
-  if (roles !== undefined) found.roles = roles;
-  return found;
+  return {
+    token: metadata.get('x-auth-token'),
+    serviceToken: metadata.get('x-service-token'),
+    userId: metadata.get('x-user-id'),
+    projectId: metadata.get('x-project-id') ?? metadata.get('x-tenant-id'),
+    roles: metadata.get('x-roles'),
+  };
 }

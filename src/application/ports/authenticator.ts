@@ -1,26 +1,30 @@
+/** Who calls: the port between the listeners and `identity/`. */
 import type { Caller } from '../../domain/caller.js';
 
-/** What a request brought along to say who sends it; names are those of the headers, values untrusted. */
+/** What a request carries to prove who sends it. */
 export interface Credentials {
-  /** X-Auth-Token */
-  readonly token?: string;
-  /** X-Service-Token */
-  readonly serviceToken?: string;
-  /** X-User-Id; counts in mode `none` only, like the next two. */
-  readonly userId?: string;
-  /** X-Project-Id or X-Tenant-Id */
-  readonly projectId?: string;
-  /** X-Roles, comma separated. */
-  readonly roles?: string;
-  /** The door the request came through. */
-  readonly listener: 'http' | 'tcp' | 'unix';
-  /** Common name of a client certificate that TLS has verified. */
-  readonly certificateName?: string;
+  /** Where the request came in: gRPC over TCP, gRPC over the unix socket, or the Images API. */
+  readonly listener: 'tcp' | 'unix' | 'http';
+  /** X-Auth-Token. */
+  readonly token?: string | undefined;
+  /** X-Service-Token: of the service that relays the request. */
+  readonly serviceToken?: string | undefined;
+  /** X-User-Id; like the two below believed in mode `none` only. */
+  readonly userId?: string | undefined;
+  /** X-Project-Id, or X-Tenant-Id. */
+  readonly projectId?: string | undefined;
+  /** X-Roles: names separated by commas. */
+  readonly roles?: string | undefined;
+  /** The client's certificate, when TLS has verified it against the configured CA; never an unverified one. */
+  readonly peerCertificate?: { readonly commonName: string } | undefined;
 }
 
-/** Finds out who a caller is. */
 export interface Authenticator {
-  /** UNAUTHENTICATED: no mode recognises the credentials. UNAVAILABLE: the identity service cannot be asked. */
+  /**
+   * Returns who the caller is. UNAUTHENTICATED: no or bad credentials; `details.www_authenticate` is the value of the
+   * header WWW-Authenticate. UNAVAILABLE: the token cannot be checked now; `details.retry_after` is in seconds.
+   */
   authenticate(credentials: Credentials): Promise<Caller>;
+  /** Closes connections to the Identity service. */
   close(): Promise<void>;
 }

@@ -1,0 +1,51 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ServiceError } from '../base/service-error.js';
+
+/** Holds a data folder for this process until it is released. */
+export interface DataLock {
+  release(): void;
+}
+
+/**
+ * Takes the data folder for this process, so that no second node starts on it. A lock that a dead process left behind is
+ * taken over. STATE_CONFLICT: a node runs on the folder.
+ */
+export function lockDataFolder(dataDir: string): DataLock {
+  mkdirSync(dataDir, { recursive: true, mode: 0o750 });
+  const file = join(dataDir, 'oriel.lock');
+  const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}\n`;
+  for (let tries = 0; tries < 2; tries += 1) {
+    try {
+      writeFileSync(file, mine, { flag: 'wx' });
+      return { release: () => rmSync(file, { force: true }) };
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+    const holder = readFileSync(file, 'utf8');
+    if (runs(holder))
+      throw new ServiceError(
+        'STATE_CONFLICT',
+        `another node runs on the data folder ${dataDir} (process ${holder.split(' ')[0] ?? '?'}): stop it, or name another folder by --data`,
+      );
+    rmSync(file, { force: true });
+  }
+  throw new ServiceError('STATE_CONFLICT', `another node is starting on the data folder ${dataDir}`);
+}
+
+// A process id alone may have been given to another process since; with its start time it is unique until a reboot.
+function runs(holder: string): boolean {
+  const [pid, startTime] = holder.trim().split(' ');
+  const current = startTimeOf(Number(pid));
+  return current !== undefined && current === startTime;
+}
+
+function startTimeOf(pid: number): string | undefined {
+  try {
+    // proc(5), /proc/PID/stat: field 22 is the start time; field 2 is in parentheses and may hold blanks.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,129 @@
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { pino } from 'pino';
+import type { Log } from '../application/log.js';
+import type { Config, HostPort } from '../config/config.js';
+import { createGateway, type Gateway } from '../gateway/index.js';
+import { type GrpcServer, listenGrpc } from '../services/grpc-server.js';
+import { catalogClient, httpContext, nodeClient } from '../services/in-process-clients.js';
+import { lockDataFolder } from './data-lock.js';
+import { createNodeMetrics } from './node-metrics.js';
+import { createNodeServices, type NodeServices } from './node-services.js';
+import { tlsTextsOf } from './tls-files.js';
+
+const RECOVERY_INTERVAL_MS = 60_000;
+const DRAIN_MS = 10_000;
+
+/** A node that serves. */
+export interface RunningNode {
+  /** What `ready` says of the addresses. */
+  readonly http: string;
+  readonly grpc: string;
+  readonly socket: string;
+  readonly site: string;
+  /** Takes no more requests, lets the running ones end, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Starts a node and returns when it serves. STATE_CONFLICT: another one runs on the data folder. */
+export async function startNode(config: Config): Promise<RunningNode> {
+  const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
+  const lock = lockDataFolder(config.node.dataDir);
+  try {
+    const services = await createNodeServices(config, log);
+    const gateway = await openGateway(config, services, log);
+    const doors = await openGrpcDoors(config, services, log);
+    const http = await gateway.listen(config.node.http.host, config.node.http.port);
+    const recovery = setInterval(() => {
+      services.recover().catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
+    }, RECOVERY_INTERVAL_MS);
+    for (const door of doors.all) door.setServing(true);
+    return {
+      http: `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`,
+      grpc: addressOf({ host: config.node.grpc.host, port: doors.tcp.port }),
+      socket: config.node.socketPath,
+      site: config.node.site,
+      async stop() {
+        clearInterval(recovery);
+        for (const door of doors.all) door.setServing(false);
+        await Promise.all([gateway.close(), ...doors.all.map((door) => door.close(DRAIN_MS))]);
+        await services.close();
+        rmSync(config.node.socketPath, { force: true });
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function openGateway(config: Config, services: NodeServices, log: Log): Promise<Gateway> {
+  const { callers, bytes } = services;
+  const metrics = createNodeMetrics(() => services.runningUploads.count);
+  return createGateway(
+    {
+      catalog: catalogClient(services.catalog, callers),
+      node: nodeClient(services.node, callers),
+      bytes: {
+        openRead: (request, options) => bytes.openRead(request, httpContext(callers, options)),
+        write: (request, source, options) => bytes.write(request, source, httpContext(callers, options)),
+      },
+    },
+    {
+      ...(config.gateway.publicEndpoint === null ? {} : { publicEndpoint: config.gateway.publicEndpoint }),
+      ...(config.tls === null ? {} : { tls: tlsTextsOf(config.tls) }),
+      trustedProxies: config.gateway.trustedProxies,
+      log,
+      readyz: async () => {
+        const parts = await services.parts();
+        return { ok: parts.every(({ ok }) => ok), parts };
+      },
+      metrics: () => metrics.text(),
+      observe: (sample) => metrics.observe(sample),
+      serveNodeBytes: true,
+      drainMs: DRAIN_MS,
+    },
+  );
+}
+
+interface GrpcDoors {
+  readonly tcp: GrpcServer;
+  readonly all: readonly GrpcServer[];
+}
+
+async function openGrpcDoors(config: Config, services: NodeServices, log: Log): Promise<GrpcDoors> {
+  const options = { callers: services.callers, log };
+  const { tls } = config;
+  const tcp = await listenGrpc(
+    services,
+    {
+      address: addressOf(config.node.grpc),
+      listener: 'tcp',
+      ...(tls === null
+        ? {}
+        : {
+            tls: {
+              cert: readFileSync(tls.certFile),
+              key: readFileSync(tls.keyFile),
+              ...(tls.clientCaFile === null ? {} : { clientCa: readFileSync(tls.clientCaFile) }),
+            },
+          }),
+    },
+    options,
+  );
+  // The data folder's lock says that no node uses the socket, so a file there is a leftover.
+  rmSync(config.node.socketPath, { force: true });
+  mkdirSync(dirname(config.node.socketPath), { recursive: true, mode: 0o750 });
+  const previous = process.umask(0o117);
+  try {
+    const unix = await listenGrpc(services, { address: `unix://${config.node.socketPath}`, listener: 'unix' }, options);
+    return { tcp, all: [tcp, unix] };
+  } finally {
+    process.umask(previous);
+  }
+}
+
+function addressOf({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

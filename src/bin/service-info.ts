@@ -1,0 +1,38 @@
+import type { StoreRegistry } from '../application/store-registry.js';
+import type { Config } from '../config/config.js';
+import type { Limits } from '../domain/limits.js';
+import type { GetServiceInfoResponse } from '../gen/oriel/node/v1/node_service.js';
+
+/** The limits of the domain, from their configured names (Images API v2 §10). */
+export function limitsOf({ limits }: Config): Limits {
+  return {
+    pageSizeDefault: limits.limitParamDefault,
+    pageSizeMax: limits.apiLimitMax,
+    imagePropertyQuota: limits.imagePropertyQuota,
+    imageTagQuota: limits.imageTagQuota,
+    imageMemberQuota: limits.imageMemberQuota,
+    imageLocationQuota: limits.imageLocationQuota,
+    imageSizeCapBytes: limits.imageSizeCapBytes,
+  };
+}
+
+/** What the node service tells of the configuration. */
+export function serviceInfoOf(config: Config, stores: StoreRegistry): GetServiceInfoResponse {
+  const { imageSizeCapBytes, ...limits } = limitsOf(config);
+  return {
+    diskFormats: [...config.images.diskFormats],
+    containerFormats: [...config.images.containerFormats],
+    limits: { ...limits, imageSizeCap: BigInt(imageSizeCapBytes) },
+    stores: stores.all.map(({ store, description }) => ({
+      id: store.id,
+      description,
+      default: store.id === stores.defaultId,
+      readOnly: false,
+      type: store.type,
+    })),
+    // Imports need workers, which this release has none of.
+    importMethods: [],
+    showMultipleLocations: config.images.showMultipleLocations,
+    hashingAlgorithm: config.images.hashingAlgorithm,
+  };
+}

@@ -1,0 +1,146 @@
+import { LRUCache } from 'lru-cache';
+import type { CatalogReader, Garbage, UploadLease } from '../application/ports/catalog.js';
+import {
+  asImageId,
+  asNodeId,
+  asObjectKey,
+  asProjectId,
+  asStoreId,
+  asUploadId,
+  type ImageId,
+  type NodeId,
+  type ObjectKey,
+  type ProjectId,
+  type StoreId,
+  type UploadId,
+} from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
+import type { Image } from '../domain/image.js';
+import { MEMBER_STATUSES, type Member } from '../domain/member.js';
+import { type Connection, integerAt, type Row, textAt } from './connection.js';
+import { IMAGE_COLUMNS, imageOfRow } from './image-row.js';
+
+const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
+const VERSION = 'select version from images where id = ?';
+const MEMBER_COLUMNS = 'image_id, member_id, status, created_at, updated_at';
+const UPLOAD_COLUMNS = 'upload_id, image_id, node_id, store_id, object_key, map_key, started_at';
+/** Some 2 KB an image: 20 MB at most in use. */
+const CACHED_IMAGES = 10_000;
+/** More uploads than a node can run at once; the bound keeps the read short. */
+const UPLOADS_LIMIT = 10_000;
+
+/** The typed reads of the port over one connection, and the cache of whole images. */
+export class EmbeddedReader implements CatalogReader {
+  readonly #connection: Connection;
+  readonly #images = new LRUCache<ImageId, Image>({ max: CACHED_IMAGES });
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  image(id: ImageId): Image | undefined {
+    const cached = this.#images.get(id);
+    if (cached !== undefined && cached.version === this.imageVersion(id)) return cached;
+    const row = this.#connection.get(IMAGE, id);
+    if (row === undefined) return undefined;
+    const image = imageOfRow(row);
+    this.#images.set(id, image);
+    return image;
+  }
+
+  /** The image, known to have had this version a moment ago: saves the check of the version. */
+  imageAt(id: ImageId, version: number): Image | undefined {
+    const cached = this.#images.get(id);
+    return cached?.version === version ? cached : this.image(id);
+  }
+
+  imageVersion(id: ImageId): number | undefined {
+    const row = this.#connection.get(VERSION, id);
+    return row === undefined ? undefined : integerAt(row, 0);
+  }
+
+  member(imageId: ImageId, memberId: ProjectId): Member | undefined {
+    const row = this.#connection.get(
+      `select ${MEMBER_COLUMNS} from image_members where image_id = ? and member_id = ?`,
+      imageId,
+      memberId,
+    );
+    return row === undefined ? undefined : memberOf(row);
+  }
+
+  members(imageId: ImageId, page: { readonly after: string; readonly limit: number }): readonly Member[] {
+    return this.#connection
+      .all(
+        `select ${MEMBER_COLUMNS} from image_members where image_id = ? and member_id > ? order by member_id limit ?`,
+        imageId,
+        page.after,
+        page.limit,
+      )
+      .map(memberOf);
+  }
+
+  memberCount(imageId: ImageId): number {
+    const row = this.#connection.get('select count(*) from image_members where image_id = ?', imageId);
+    return row === undefined ? 0 : integerAt(row, 0);
+  }
+
+  upload(uploadId: UploadId): UploadLease | undefined {
+    const row = this.#connection.get(`select ${UPLOAD_COLUMNS} from uploads where upload_id = ?`, uploadId);
+    return row === undefined ? undefined : uploadOf(row);
+  }
+
+  uploadsOfNode(nodeId: NodeId): readonly UploadLease[] {
+    return this.#connection
+      .all(`select ${UPLOAD_COLUMNS} from uploads where node_id = ? order by started_at limit ${UPLOADS_LIMIT}`, nodeId)
+      .map(uploadOf);
+  }
+
+  garbage(storeIds: readonly StoreId[], limit: number): readonly Garbage[] {
+    return this.#connection
+      .all(
+        'select store_id, object_key from garbage where store_id in (select value from json_each(?)) limit ?',
+        JSON.stringify(storeIds),
+        limit,
+      )
+      .map((row) => ({ storeId: asStoreId(textAt(row, 0)), key: keyAt(row, 1) }));
+  }
+
+  operation(opId: string): { readonly subject: string } | undefined {
+    const row = this.#connection.get('select subject from ops where op_id = ?', opId);
+    return row === undefined ? undefined : { subject: textAt(row, 0) };
+  }
+}
+
+function memberOf(row: Row): Member {
+  return {
+    imageId: idAt(row, 0),
+    memberId: asProjectId(textAt(row, 1)),
+    status: MEMBER_STATUSES.find((status) => status === row[2]) ?? damaged('member status', row[2]),
+    createdAtMs: integerAt(row, 3),
+    updatedAtMs: integerAt(row, 4),
+  };
+}
+
+function uploadOf(row: Row): UploadLease {
+  return {
+    uploadId: asUploadId(textAt(row, 0)),
+    imageId: idAt(row, 1),
+    nodeId: asNodeId(textAt(row, 2)),
+    storeId: asStoreId(textAt(row, 3)),
+    key: keyAt(row, 4),
+    mapKey: keyAt(row, 5),
+    startedAtMs: integerAt(row, 6),
+  };
+}
+
+function idAt(row: Row, index: number): ImageId {
+  return asImageId(textAt(row, index)) ?? damaged('image id', row[index]);
+}
+
+function keyAt(row: Row, index: number): ObjectKey {
+  return asObjectKey(textAt(row, index)) ?? damaged('object key', row[index]);
+}
+
+function damaged(what: string, value: unknown): never {
+  throw new ServiceError('DATA_CORRUPT', `catalog: a stored ${what} is ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,1 @@
+export { type EmbeddedCatalogOptions, openEmbeddedCatalog } from './embedded-catalog.js';

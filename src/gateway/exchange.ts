@@ -1,0 +1,110 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Metadata } from 'nice-grpc-common';
+import type { CallOptions } from './byte-streams.js';
+import { type RequestIdentity, requestIdentity } from './request-id.js';
+
+/** The headers that a caller's identity and trace are made of; the service behind reads them as metadata. */
+const FORWARDED_HEADERS = [
+  'x-auth-token',
+  'x-service-token',
+  'x-user-id',
+  'x-project-id',
+  'x-tenant-id',
+  'x-roles',
+  'x-identity-status',
+  'traceparent',
+] as const;
+
+/** One request and its answer, as the routes see them. */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly identity: RequestIdentity;
+  /** Content-Type as sent, or undefined. */
+  readonly contentType: string | undefined;
+  /** The route's pattern, for metrics. */
+  route = 'unmatched';
+  params: Readonly<Record<string, string>> = {};
+  readonly startedMs = performance.now();
+  #call: CallOptions | undefined;
+  #continueSent = false;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.request = request;
+    this.response = response;
+    this.contentType = request.headers['content-type'];
+    this.identity = requestIdentity(this.header('x-openstack-request-id'));
+  }
+
+  get requestId(): string {
+    return this.identity.id;
+  }
+
+  /** The query string as sent, without the question mark. */
+  get rawQuery(): string {
+    const url = this.request.url ?? '';
+    const mark = url.indexOf('?');
+    return mark === -1 ? '' : url.slice(mark + 1);
+  }
+
+  /** The value of a header, repeated ones joined; undefined when it was not sent. */
+  header(name: string): string | undefined {
+    const value = this.request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
+  /** The value of a path parameter. */
+  param(name: string): string {
+    return this.params[name] ?? '';
+  }
+
+  /** Tells whether the request announces a body that is not empty. */
+  get declaresBody(): boolean {
+    const { headers } = this.request;
+    if (headers['transfer-encoding'] !== undefined) return true;
+    const length = headers['content-length'];
+    return length !== undefined && length !== '0' && Number(length) !== 0;
+  }
+
+  /** True once a route asked a service: the service has authenticated the caller then. */
+  get askedBackend(): boolean {
+    return this.#call !== undefined;
+  }
+
+  /** What every call to the services carries: one Metadata object, and a signal that fires when the client goes away. */
+  get call(): CallOptions {
+    this.#call ??= { metadata: this.#metadata(), signal: this.#signal() };
+    return this.#call;
+  }
+
+  /** Sends `100 Continue` to a client that waits for it, once (reference §12.8 G5). */
+  invite(): void {
+    if (this.#continueSent || !this.waitsForContinue) return;
+    this.#continueSent = true;
+    this.response.writeContinue();
+  }
+
+  /** Tells whether the client holds its body back until invited. */
+  get waitsForContinue(): boolean {
+    return !this.#continueSent && this.request.headers.expect?.toLowerCase() === '100-continue';
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    for (const name of FORWARDED_HEADERS) {
+      const value = this.request.headers[name];
+      if (value !== undefined) metadata.set(name, value);
+    }
+    metadata.set('x-openstack-request-id', this.requestId);
+    return metadata;
+  }
+
+  #signal(): AbortSignal {
+    const controller = new AbortController();
+    const { response } = this;
+    response.once('close', () => {
+      if (!response.writableFinished) controller.abort();
+    });
+    return controller.signal;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The bytes of images for gateways on other machines: `GET` and `PUT /oriel/v1/images/{id}/data`, the `ByteStreams` port over
+ * HTTP. `remote-byte-streams.ts` is the other end; `node-bytes-protocol.ts` holds what both agree on.
+ */
+import { Image } from '../gen/oriel/catalog/v1/image.js';
+import { type Answer, NO_CONTENT } from './answer.js';
+import type { Exchange } from './exchange.js';
+import {
+  DATA_PATH,
+  decodeRange,
+  failureAnswer,
+  IMAGE_HEADER,
+  RANGE_HEADERS,
+  STORE_HEADER,
+} from './node-bytes-protocol.js';
+import type { Route } from './route.js';
+import type { RouteContext } from './route-context.js';
+import { sendBytes } from './send-bytes.js';
+import { contentLength, uploadSource } from './upload-source.js';
+
+/** The routes of the port. Errors carry their reason, so that the other end fails as this one did. */
+export function nodeBytesRoutes(context: RouteContext): readonly Route[] {
+  const path = `${DATA_PATH}/:id/data`;
+  return [
+    { method: 'GET', path, body: 'none', handle: (exchange) => withReasons(exchange, () => read(context, exchange)) },
+    { method: 'PUT', path, body: 'taken', handle: (exchange) => withReasons(exchange, () => write(context, exchange)) },
+  ];
+}
+
+async function read(context: RouteContext, exchange: Exchange): Promise<Answer | undefined> {
+  const range = decodeRange(exchange.header('range'));
+  const opened = await context.backend.bytes.openRead({ imageId: exchange.param('id'), range }, exchange.call);
+  if (opened === undefined) return NO_CONTENT;
+  await sendBytes(exchange, opened, {
+    status: 200,
+    headers: {
+      [IMAGE_HEADER]: encodeImage(opened.image),
+      [RANGE_HEADERS.size]: String(opened.sizeBytes),
+      [RANGE_HEADERS.offset]: String(opened.offsetBytes),
+    },
+    signal: exchange.call.signal,
+    idleMs: context.idleMs,
+  });
+  return undefined;
+}
+
+async function write(context: RouteContext, exchange: Exchange): Promise<Answer> {
+  const storeId = exchange.header(STORE_HEADER) ?? null;
+  const request = { imageId: exchange.param('id'), sizeBytes: contentLength(exchange), storeId };
+  const source = uploadSource(exchange, null, { idleMs: context.idleMs });
+  const image = await context.backend.bytes.write(request, source, exchange.call);
+  return { status: 204, headers: { [IMAGE_HEADER]: encodeImage(image) } };
+}
+
+function encodeImage(image: Image): string {
+  return Buffer.from(Image.encode(image).finish()).toString('base64');
+}
+
+async function withReasons(exchange: Exchange, work: () => Promise<Answer | undefined>): Promise<Answer | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (exchange.response.headersSent) throw error;
+    return failureAnswer(error);
+  }
+}
