@@ -26,7 +26,8 @@ export async function runClient(
   program: 'openstack' | 'glance',
   args: readonly string[],
 ): Promise<Outcome> {
-  const child = spawn(path.join('/usr/bin', program), args, {
+  // glance takes anything but a terminal or a closed stdin for the data of the image.
+  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" <&-', path.join('/usr/bin', program), ...args], {
     env: {
       ...cleanEnvironment(),
       PATH: '/usr/bin:/bin',
@@ -42,7 +43,6 @@ export async function runClient(
       OS_PROJECT_DOMAIN_ID: 'default',
       OS_REGION_NAME: 'RegionOne',
     },
-    // Both programs read image data from stdin when it is not a terminal; it is closed here, as in a script.
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT_MS,
   });

@@ -138,8 +138,9 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
     it('sorts and pages', async () => {
       const names = (await osc('demo', 'list', '--sort', 'name:asc', ...value, '-c', 'Name')).split('\n');
       expect(names).toEqual(['big', 'own', 'published']);
-      const page = ['--sort', 'name:asc', '--limit', '1', '--marker', ids.big, ...value, '-c', 'Name'];
-      expect(await osc('demo', 'list', ...page)).toBe('own');
+      // The command sorts what it got by itself; the pages are the server's, newest first.
+      const page = ['--limit', '1', '--marker', ids.shared, ...value, '-c', 'Name'];
+      expect(await osc('demo', 'list', ...page)).toBe('published');
     });
 
     it("does not show another project's image", async () => {
@@ -197,7 +198,16 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
 
     it('blocks the data of a deactivated image', async () => {
       await osc('admin', 'set', '--deactivate', ids.big);
-      await refused(/403|deactivated/i, 'openstack', 'demo', 'image', 'save', '--file', inFolder('blocked'), ids.big);
+      await refused(
+        /403|InvalidResponse/,
+        'openstack',
+        'demo',
+        'image',
+        'save',
+        '--file',
+        inFolder('blocked'),
+        ids.big,
+      );
       await osc('admin', 'set', '--activate', ids.big);
     });
 
