@@ -4,7 +4,7 @@ import { Client, Metadata, type StatusObject } from '@grpc/grpc-js';
 import type { Command } from 'commander';
 import { isReason } from '../base/error-table.js';
 import { ServiceError } from '../base/service-error.js';
-import { CALL_DEADLINE_MS, CHANNEL_OPTIONS, credentialsOf, statusError, targetOf } from './client.js';
+import { CALL_DEADLINE_MS, CHANNEL_OPTIONS, credentialsOf, statusError, targetOf } from '../rpc/node-client.js';
 import { addressOf, type CommonOptions, nodeCommand, wholeNumber } from './command.js';
 import type { CliDeps } from './deps.js';
 import { reasonOf } from './error-info.js';

@@ -1,6 +1,6 @@
 /** What all commands share: the options of the connection, and the context that an action works with. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { connect, type NodeAddress, type NodeClient } from './client.js';
+import { connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
 import type { CliDeps } from './deps.js';
 import { write, writeJson } from './output.js';
 

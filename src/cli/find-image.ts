@@ -1,6 +1,6 @@
 import { ServiceError } from '../base/service-error.js';
 import { MemberStatusScope, VisibilityScope } from '../gen/oriel/catalog/v1/image_filter.js';
-import type { NodeClient } from './client.js';
+import type { NodeClient } from '../rpc/node-client.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

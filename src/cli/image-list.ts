@@ -8,7 +8,7 @@ import {
   type SortKey,
   VisibilityScope,
 } from '../gen/oriel/catalog/v1/image_filter.js';
-import type { NodeClient } from './client.js';
+import type { NodeClient } from '../rpc/node-client.js';
 import {
   collect,
   collectPairs,

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import { ServiceError } from '../base/service-error.js';
 import { type ImageMember, MemberStatus } from '../gen/oriel/catalog/v1/image.js';
-import type { NodeClient } from './client.js';
+import type { NodeClient } from '../rpc/node-client.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
 import type { CliDeps } from './deps.js';
 import { findImageId } from './find-image.js';

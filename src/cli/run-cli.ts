@@ -1,7 +1,7 @@
 /** Runs the command line and turns its end into an exit code. */
 import { type Command, CommanderError } from 'commander';
 import { ServiceError } from '../base/service-error.js';
-import { isInterruption } from './client.js';
+import { isInterruption } from '../rpc/node-client.js';
 import type { OutputStream } from './deps.js';
 import { printable } from './output.js';
 

@@ -6,7 +6,7 @@ import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import type { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { DownloadHeader, UploadImageRequest } from '../gen/oriel/data/v1/data_service.js';
-import type { NodeClient } from './client.js';
+import type { NodeClient } from '../rpc/node-client.js';
 import type { CliDeps } from './deps.js';
 import { write } from './output.js';
 import { type Progress, startProgress } from './progress.js';
