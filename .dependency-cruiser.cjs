@@ -13,6 +13,8 @@ const ARROWS = {
   application: ['base', 'domain', 'blocks', 'formats'],
   hostfs: ['base'],
   gen: [],
+  // Clients of the generated interfaces over the wire.
+  rpc: ['base', 'gen'],
   // Adapters are strangers: each sees the application's ports and the core, never another adapter but hostfs.
   catalog: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   stores: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
@@ -21,7 +23,7 @@ const ARROWS = {
   services: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   // Fronts speak the generated interfaces; of config they see types alone (rule front-config-types).
   gateway: ['base', 'gen', 'config'],
-  cli: ['base', 'gen', 'config', 'workers'],
+  cli: ['base', 'gen', 'rpc', 'config', 'workers'],
   config: ['base', 'domain'],
 };
 const ADAPTERS = ['catalog', 'stores', 'identity', 'workers', 'services'];

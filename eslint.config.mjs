@@ -27,7 +27,7 @@ export default tseslint.config(
         { selector: 'TSAsExpression:not([typeAnnotation.typeName.name="const"])', message: 'parse into a type instead of asserting one' },
         { selector: 'TSNonNullExpression', message: 'handle the missing case' },
         { selector: 'TSEnumDeclaration', message: 'use a literal union' },
-        { selector: 'TSModuleDeclaration[kind!="global"]', message: 'use a module' },
+        { selector: 'TSModuleDeclaration[id.type="Identifier"][kind!="global"]', message: 'use a module' },
         { selector: 'TSParameterProperty', message: 'declare the field' },
       ],
     },

@@ -3,7 +3,7 @@
  * The stamp's time is that of the start: a file edited while tsc runs counts as newer.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
@@ -19,14 +19,6 @@ function removeOrphans(folder) {
   }
 }
 
-/** Migrations are SQL files, read at run time beside the compiled catalog. */
-function copyMigrations() {
-  const from = path.join(root, 'src/catalog/migrations');
-  if (!existsSync(from)) return;
-  const to = path.join(dist, 'src/catalog/migrations');
-  cpSync(from, to, { recursive: true, filter: (file) => !file.endsWith('.ts') });
-}
-
 mkdirSync(dist, { recursive: true });
 const stamp = path.join(dist, '.built');
 const pending = path.join(dist, `.built.${process.pid}`);
@@ -40,5 +32,4 @@ if (result.status !== 0) {
   process.exit(result.status ?? 1);
 }
 for (const folder of ['src', 'test', 'bench', 'scripts']) removeOrphans(folder);
-copyMigrations();
 renameSync(pending, stamp);

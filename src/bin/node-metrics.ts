@@ -1,7 +1,7 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { RequestSample } from '../gateway/index.js';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { createRequestMetrics, type RequestSample } from '../gateway/index.js';
 
-/** The figures of a node for Prometheus: the process's own, requests by route, and running uploads. */
+/** The figures of a process for Prometheus: its own, requests by route, and running uploads. */
 export interface NodeMetrics {
   observe(sample: RequestSample): void;
   text(): Promise<string>;
@@ -10,13 +10,7 @@ export interface NodeMetrics {
 export function createNodeMetrics(runningUploads: () => number): NodeMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const requests = new Histogram({
-    name: 'oriel_http_request_duration_seconds',
-    help: 'Time from the arrival of a request to the end of its answer',
-    labelNames: ['route', 'method', 'status'],
-    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
-    registers: [registry],
-  });
+  const observe = createRequestMetrics(registry);
   new Gauge({
     name: 'oriel_uploads_running',
     help: 'Uploads whose data is arriving at this node',
@@ -25,9 +19,5 @@ export function createNodeMetrics(runningUploads: () => number): NodeMetrics {
       this.set(runningUploads());
     },
   });
-  return {
-    observe: ({ route, method, status, durationMs }) =>
-      requests.observe({ route, method, status: String(status) }, durationMs / 1000),
-    text: () => registry.metrics(),
-  };
+  return { observe, text: () => registry.metrics() };
 }

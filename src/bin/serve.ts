@@ -9,6 +9,7 @@ import { catalogClient, httpContext, nodeClient } from '../services/in-process-c
 import { lockDataFolder } from './data-lock.js';
 import { createNodeMetrics } from './node-metrics.js';
 import { createNodeServices, type NodeServices } from './node-services.js';
+import { tlsTextsOf } from './tls-files.js';
 
 const RECOVERY_INTERVAL_MS = 60_000;
 const DRAIN_MS = 10_000;
@@ -121,10 +122,6 @@ async function openGrpcDoors(config: Config, services: NodeServices, log: Log): 
   } finally {
     process.umask(previous);
   }
-}
-
-function tlsTextsOf(tls: NonNullable<Config['tls']>): { readonly cert: string; readonly key: string } {
-  return { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') };
 }
 
 function addressOf({ host, port }: HostPort): string {

@@ -177,5 +177,8 @@ function asText(what: string, value: unknown): string {
 }
 
 function damaged(what: string, value: unknown): never {
-  throw new ServiceError('DATA_CORRUPT', `catalog: ${what} of a stored image is ${String(JSON.stringify(value))}`);
+  throw new ServiceError(
+    'DATA_CORRUPT',
+    `catalog: ${what} of a stored image is of type ${typeof value}, or not a known one`,
+  );
 }

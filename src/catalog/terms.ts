@@ -2,7 +2,6 @@
  * The terms of the list index: hashes of facts about an image. A term only leads to candidates; what it stands for is
  * checked again on the image, so a collision costs a row read and nothing else.
  */
-import { hash } from 'node:crypto';
 import type { ProjectId } from '../base/brand.js';
 import type { Image, ImageStatus, Visibility } from '../domain/image.js';
 import { VISIBILITIES } from '../domain/image.js';
@@ -23,7 +22,7 @@ export type Fact =
   | { readonly kind: 'disk-format'; readonly format: string }
   | { readonly kind: 'container-format'; readonly format: string };
 
-/** The term of the fact, 48 bits: 47 of SHA-256, and the hidden bit last. */
+/** The term of the fact, 48 bits: 47 of its hash, and the hidden bit last. */
 export function termOf(fact: Fact, hidden: boolean): number {
   return factHash(fact) * 2 + (hidden ? 1 : 0);
 }
@@ -89,6 +88,20 @@ function partsOf(fact: Fact): readonly string[] {
   }
 }
 
+/**
+ * Two 32-bit multiply-and-xor lanes over the UTF-16 units, mixed at the end (the scheme of cyrb53), cut to 47 bits. Part
+ * of the file's layout: never change it without a migration. Not cryptographic, and need not be: whoever makes texts
+ * collide gets slower lists of those texts, never a wrong one. SHA-256 took 20 times as long, 40 times in an insert.
+ */
 function hash47(text: string): number {
-  return Math.floor(Number.parseInt(hash('sha256', text, 'hex').slice(0, 12), 16) / 2);
+  let high = 0xdeadbeef;
+  let low = 0x41c6ce57;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    high = Math.imul(high ^ unit, 2654435761);
+    low = Math.imul(low ^ unit, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return (low & 0x7fff) * 4294967296 + (high >>> 0);
 }

@@ -5,11 +5,12 @@ Creates, uploads, lists, downloads and deletes one image; ends with the line "do
 """
 import hashlib
 import os
+import shutil
+import subprocess
 import sys
 import uuid
 
 import grpc
-from grpc_tools import protoc
 
 address, proto_dir, scratch = sys.argv[1:4]
 SERVICES = [
@@ -19,12 +20,9 @@ SERVICES = [
     'oriel/catalog/v1/catalog_service.proto',
     'oriel/data/v1/data_service.proto',
 ]
-# Well-known types ship with grpc_tools.
-includes = os.path.join(os.path.dirname(protoc.__file__), '_proto')
-status = protoc.main(['protoc', '-I' + proto_dir, '-I' + includes, '--python_out=' + scratch,
-                      '--grpc_python_out=' + scratch, *SERVICES])
-if status != 0:
-    sys.exit('protoc ended with %d' % status)
+# Debian's grpc_tools carries a protoc too old for `optional` in proto3; the compiler's own package is not.
+subprocess.run(['protoc', '-I' + proto_dir, '--python_out=' + scratch, '--grpc_out=' + scratch,
+                '--plugin=protoc-gen-grpc=' + shutil.which('grpc_python_plugin'), *SERVICES], check=True)
 sys.path.insert(0, scratch)
 
 from oriel.catalog.v1 import catalog_service_pb2 as catalog  # noqa: E402

@@ -9,7 +9,12 @@ import { cleanEnvironment, hasTool } from '../support/tool.js';
 
 const PYTHON = '/usr/bin/python3';
 
-describe.skipIf(!hasTool(PYTHON, ['-c', 'import grpc, grpc_tools']))('Python grpcio', () => {
+const available =
+  hasTool(PYTHON, ['-c', 'import grpc, google.protobuf']) &&
+  hasTool('protoc') &&
+  hasTool('which', ['grpc_python_plugin']);
+
+describe.skipIf(!available)('Python grpcio', () => {
   it('creates, uploads, lists, downloads and deletes with code made from proto/', async () => {
     const scratch = await tempFolder('grpcio');
     const node = await startNode();

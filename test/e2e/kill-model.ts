@@ -34,6 +34,11 @@ export class ImageModel {
     this.name = { sure: name };
   }
 
+  /** Whether a change was asked for and not answered. */
+  get isUnsettled(): boolean {
+    return [this.exists, this.name, this.content].some((known) => 'maybe' in known);
+  }
+
   /** Asks for a change: it may have happened from now on, and has happened once `change` resolves. */
   async ask<T>(known: Known<T>, value: T, change: () => Promise<void>): Promise<void> {
     known.maybe = value;

@@ -33,6 +33,8 @@ afterAll(async () => {
 class KillClient {
   readonly images: ImageModel[] = [];
   readonly refused: string[] = [];
+  /** How many changes of each kind were acknowledged. */
+  readonly done = { create: 0, upload: 0, rename: 0, delete: 0 };
   readonly #random: SeededRandom;
 
   constructor(random: SeededRandom) {
@@ -66,6 +68,7 @@ class KillClient {
     await image.ask(image.exists, true, async () => {
       await rest.create({ id: image.id, name: image.name.sure, disk_format: 'raw', container_format: 'bare' });
     });
+    this.done.create += 1;
   }
 
   async #upload(rest: RestClient, image: ImageModel): Promise<void> {
@@ -74,6 +77,7 @@ class KillClient {
       expectStatus(await rest.upload(image.id, bytes), 204);
     });
     image.bytesUnchecked = true;
+    this.done.upload += 1;
   }
 
   async #rename(rest: RestClient, image: ImageModel): Promise<void> {
@@ -81,12 +85,14 @@ class KillClient {
     await image.ask(image.name, name, async () => {
       expectStatus(await rest.patch(image.id, [{ op: 'replace', path: '/name', value: name }]), 200);
     });
+    this.done.rename += 1;
   }
 
   async #delete(rest: RestClient, image: ImageModel): Promise<void> {
     await image.ask(image.exists, false, async () => {
       expectStatus(await rest.call('DELETE', `/v2/images/${image.id}`), 204);
     });
+    this.done.delete += 1;
   }
 }
 
@@ -147,6 +153,7 @@ it(
       { length: CLIENTS },
       () => new KillClient(new SeededRandom(random.between(0, 2 ** 32 - 1))),
     );
+    let interrupted = 0;
     for (let round = 1; round <= KILLS; round += 1) {
       node = await startNode({ dataDir: folder.path });
       const rest = new RestClient(node.httpUrl);
@@ -154,15 +161,21 @@ it(
       let dead = false;
       const work = clients.map((client) => client.workUntilDead(rest, () => dead));
       // Not a wait for something to happen: the moment of the kill is what is drawn.
-      await pause(random.between(5, 400));
+      await pause(random.between(5, 250));
       dead = true;
       await node.kill('SIGKILL');
       await Promise.all(work);
+      interrupted += clients.flatMap((client) => client.images).filter((image) => image.isUnsettled).length;
     }
     node = await startNode({ dataDir: folder.path });
     const rest = new RestClient(node.httpUrl);
     for (const model of clients.flatMap((client) => client.images)) model.bytesUnchecked = true;
     expect(await inspect(node, rest, clients), `seed ${random.seed}, at the end`).toEqual([]);
+    for (const kind of ['create', 'upload', 'rename', 'delete'] as const) {
+      const count = clients.reduce((sum, client) => sum + client.done[kind], 0);
+      expect(count, `${kind}s acknowledged`).toBeGreaterThan(KILLS / 2);
+    }
+    expect(interrupted, 'changes under way at a kill').toBeGreaterThan(KILLS / 2);
   },
   KILLS * 4000 + 60_000,
 );

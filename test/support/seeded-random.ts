@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 
 /** A stream of chances that a printed seed repeats (mulberry32). */
 export class SeededRandom {
@@ -30,16 +30,8 @@ export class SeededRandom {
 
   /** Bytes without a pattern, with a hole of zeros in the middle when they are many. */
   bytes(count: number): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(count);
-    for (let start = 0; start < count; start += 64) {
-      bytes.set(
-        createHash('sha512')
-          .update(String(this.next()))
-          .digest()
-          .subarray(0, Math.min(64, count - start)),
-        start,
-      );
-    }
+    const key = createHash('sha256').update(String(this.next())).digest();
+    const bytes = Uint8Array.from(createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(count)));
     if (count > 512 * 1024) bytes.fill(0, 128 * 1024, 320 * 1024);
     return bytes;
   }

@@ -130,19 +130,36 @@ function guardImage(before: Image): Step {
 
 /** Moves the image in the list index; what did not change its place or its terms is not touched. */
 function changeListings(before: Image | undefined, after: Image): readonly Step[] {
-  return LISTING_KEYS.flatMap((key) => {
-    const old = before === undefined ? undefined : placeOf(before, key);
-    const next = placeOf(after, key);
-    if (old === undefined) return place('post', next, next.terms);
-    if (old.members !== next.members || old.tail.some((value, index) => value !== next.tail[index])) {
-      return [...place('unpost', old, old.terms), ...place('post', next, next.terms)];
-    }
-    // The members' rows stay where they are.
-    return [
-      ...place('unpost', { ...old, members: null }, without(old.terms, next.terms)),
-      ...place('post', { ...next, members: null }, without(next.terms, old.terms)),
-    ];
-  });
+  const old = before === undefined ? undefined : termsOf(before);
+  const next = termsOf(after);
+  return LISTING_KEYS.flatMap((key) =>
+    changeListing(
+      before === undefined || old === undefined ? undefined : placeOf(before, key, old),
+      placeOf(after, key, next),
+    ),
+  );
+}
+
+function changeListing(old: Place | undefined, next: Place): readonly Step[] {
+  if (old === undefined) return place('post', next, next.terms);
+  if (old.members !== next.members || old.tail.some((value, index) => value !== next.tail[index])) {
+    return [...place('unpost', old, old.terms), ...place('post', next, next.terms)];
+  }
+  // The members' rows stay where they are.
+  return [
+    ...place('unpost', { ...old, members: null }, without(old.terms, next.terms)),
+    ...place('post', { ...next, members: null }, without(next.terms, old.terms)),
+  ];
+}
+
+interface Terms {
+  readonly ordered: ReadonlySet<number>;
+  readonly creation: ReadonlySet<number>;
+}
+
+function termsOf(image: Image): Terms {
+  const ordered = orderedTerms(image);
+  return { ordered: new Set(ordered), creation: new Set([...ordered, ...creationTerms(image)]) };
 }
 
 interface Place {
@@ -157,13 +174,13 @@ interface Place {
   readonly hints: readonly SqlValue[];
 }
 
-function placeOf(image: Image, key: ListingKey): Place {
+function placeOf(image: Image, key: ListingKey, terms: Terms): Place {
   const hidden = image.osHidden ? 1 : 0;
   const head = [hidden, image.createdAtMs, keyOf(image, key), image.id];
   const hints = [visibilityNumber(image.visibility), ownerHash(image.owner)];
   return {
     key,
-    terms: new Set([...orderedTerms(image), ...(key === 'created_at' ? creationTerms(image) : [])]),
+    terms: key === 'created_at' ? terms.creation : terms.ordered,
     head,
     members: UNLISTED_STATUSES.includes(image.status) ? null : image.id,
     hints,

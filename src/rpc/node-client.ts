@@ -1,0 +1,148 @@
+/** A connection to a node over gRPC, for the CLI and the gateway alone; its failures are ServiceErrors. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { ChannelCredentials } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  ClientError,
+  type ClientMiddleware,
+  createChannel,
+  createClientFactory,
+  Metadata,
+  Status,
+} from 'nice-grpc';
+import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline';
+import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
+import { isReason, type Reason } from '../base/error-table.js';
+import { ServiceError } from '../base/service-error.js';
+import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
+import { type DataServiceClient, DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
+import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
+
+/** A call that moves no data is given up after this. */
+export const CALL_DEADLINE_MS = 30_000;
+/** The window of a download: with HTTP/2's default of 64 KiB each MiB would wait for 16 round trips. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
+/** The biggest message of the data service is 1 MiB of data; a page of 1 000 images is a few MiB. */
+const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** How to reach a node. */
+export interface NodeAddress {
+  /** `HOST:PORT`, `unix:PATH` or `unix:///PATH`. */
+  readonly node: string;
+  readonly token: string | undefined;
+  /** PEM files; with a CA the connection is TLS. */
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface NodeClient {
+  readonly catalog: CatalogServiceClient<DeadlineOptions>;
+  readonly data: DataServiceClient<DeadlineOptions>;
+  readonly node: NodeServiceClient<DeadlineOptions>;
+  close(): void;
+}
+
+/** Makes a client; connects at the first call. `signal` cancels every call. */
+export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
+  const channel = createChannel(targetOf(address.node), credentialsOf(address), CHANNEL_OPTIONS);
+  const factory = createClientFactory()
+    .use(deadlineMiddleware)
+    .use(errorDetailsClientMiddleware)
+    .use(serviceErrors(address.node));
+  const metadata = credentialMetadata(address.token);
+  const moving: CallOptions & DeadlineOptions = { metadata, signal };
+  const brief: CallOptions & DeadlineOptions = { ...moving, deadline: CALL_DEADLINE_MS };
+  return {
+    catalog: factory.create(CatalogServiceDefinition, channel, { '*': brief }),
+    // Uploads and downloads take as long as they take.
+    data: factory.create(DataServiceDefinition, channel, { '*': moving }),
+    node: factory.create(NodeServiceDefinition, channel, { '*': brief }),
+    close: () => channel.close(),
+  };
+}
+
+export const CHANNEL_OPTIONS = {
+  'grpc-node.flow_control_window': WINDOW_BYTES,
+  'grpc.max_receive_message_length': MOST_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MOST_MESSAGE_BYTES,
+};
+
+/** The address as gRPC writes it: unix sockets as `unix:///PATH`. */
+export function targetOf(node: string): string {
+  if (node.startsWith('unix:')) return `unix://${resolve(node.replace(/^unix:(\/\/(?=\/))?/, ''))}`;
+  if (/^(\[[0-9A-Fa-f:.]+\]|[^[\]:/\s]+):\d{1,5}$/.test(node)) return node;
+  throw new ServiceError('INVALID_ARGUMENT', `--node: expected HOST:PORT or unix:PATH, found ${JSON.stringify(node)}`);
+}
+
+/** TLS when a CA is named, else none. */
+export function credentialsOf(address: NodeAddress): ChannelCredentials {
+  const { ca, cert, key } = address;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new ServiceError('INVALID_ARGUMENT', '--cert and --key: expected both files or none');
+  }
+  if (ca === undefined && cert !== undefined) {
+    throw new ServiceError('INVALID_ARGUMENT', '--cert: a client certificate needs --ca, which turns TLS on');
+  }
+  if (ca === undefined) return ChannelCredentials.createInsecure();
+  const read = (file: string | undefined): Buffer | null => (file === undefined ? null : readFileSync(file));
+  return ChannelCredentials.createSsl(read(ca), read(key), read(cert));
+}
+
+function credentialMetadata(token: string | undefined): Metadata {
+  return token === undefined ? Metadata() : Metadata({ 'x-auth-token': token });
+}
+
+function serviceErrors(node: string): ClientMiddleware {
+  return async function* toServiceErrors(call, options) {
+    try {
+      return yield* call.next(call.request, options);
+    } catch (error) {
+      throw error instanceof ClientError ? fromClientError(error, node) : error;
+    }
+  };
+}
+
+function fromClientError(error: ClientError, node: string): ServiceError {
+  const extra = error instanceof RichClientError ? error.extra : [];
+  for (const detail of extra) {
+    // google.rpc.ErrorInfo: the reason in the words of base/error-table.ts.
+    if (detail.$type === 'google.rpc.ErrorInfo' && detail.domain === 'oriel' && isReason(detail.reason)) {
+      return new ServiceError(detail.reason, error.details, { details: detail.metadata, cause: error });
+    }
+  }
+  return statusError({ code: error.code, details: error.details, node, cause: error });
+}
+
+/** Makes the error of a bare gRPC status: what no method of ours said, but the transport. */
+export function statusError(failure: {
+  readonly code: number;
+  readonly details: string;
+  readonly node: string;
+  readonly cause: unknown;
+}): ServiceError {
+  const { code, details, node, cause } = failure;
+  if (code === 14) {
+    const advice = 'Start one with "oriel serve", or name another with --node or ORIEL_NODE.';
+    // grpc-js wraps the system's words: "… Last error: Error: connect ECONNREFUSED 127.0.0.1:9293. Resolution note: ".
+    const why = /Last error: (?:Error: )?(.*?)\. Resolution note:/.exec(details)?.[1] ?? details;
+    return new ServiceError('UNAVAILABLE', `No node answers at ${node} (${why}). ${advice}`, { cause });
+  }
+  const name = Status[code] ?? String(code);
+  return new ServiceError(REASON_OF_STATUS.get(code) ?? 'UPSTREAM_FAILED', `${name}: ${details}`, { cause });
+}
+
+const REASON_OF_STATUS: ReadonlyMap<number, Reason> = new Map([
+  [Status.CANCELLED, 'CANCELLED'],
+  [Status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED'],
+  [Status.UNAUTHENTICATED, 'UNAUTHENTICATED'],
+  [Status.UNIMPLEMENTED, 'NOT_IMPLEMENTED'],
+  [Status.INTERNAL, 'INTERNAL'],
+]);
+
+/** Tells whether the error is of a command that was interrupted. */
+export function isInterruption(error: unknown): boolean {
+  if (error instanceof ServiceError) return error.reason === 'CANCELLED';
+  return error instanceof Error && error.name === 'AbortError';
+}
