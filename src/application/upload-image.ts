@@ -48,7 +48,10 @@ export async function uploadImage<Result>(
   const lease = { imageId: request.imageId, uploadId: begun.uploadId };
   try {
     const limited = limitSize(source, request.declaredSizeBytes, begun.maxSizeBytes);
-    const data = await storeData(context, { ...lease, ...begun, store, source: limited, signal: stop.signal });
+    const data = await storeData(context, {
+      ...{ ...lease, ...begun, store, source: limited, signal: stop.signal },
+      expectedSizeBytes: request.declaredSizeBytes,
+    });
     return await commands.commit({ ...lease, data });
   } catch (error) {
     await giveUp(context, commands, lease);
@@ -67,6 +70,7 @@ interface Arrival {
   readonly store: ImageStore;
   readonly source: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
+  readonly expectedSizeBytes: number | undefined;
 }
 
 async function storeData(context: DataContext, arrival: Arrival): Promise<ImageData> {
@@ -74,7 +78,11 @@ async function storeData(context: DataContext, arrival: Arrival): Promise<ImageD
   const { key, mapKey } = objectKeys(arrival.imageId, arrival.uploadId);
   const session = context.digester.open(context.hashingAlgorithm);
   try {
-    await store.put(key, session.units(arrival.source), { signal });
+    const { expectedSizeBytes } = arrival;
+    await store.put(key, session.units(arrival.source), {
+      signal,
+      ...(expectedSizeBytes === undefined ? {} : { expectedSizeBytes }),
+    });
     const digests = await session.finish();
     const fileMap = await storeMap(store, mapKey, digests, signal);
     const virtualSizeBytes = await inspectContent(context, arrival, { key, sizeBytes: digests.sizeBytes });

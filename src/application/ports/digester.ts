@@ -5,7 +5,7 @@ export interface Digests {
   readonly checksum: string;
   /** Digest by the session's algorithm, lower-case hex. */
   readonly osHashValue: string;
-  /** SHA-256 of each unit of 1 MiB (the last may be shorter), 32 bytes each, in order. */
+  /** BLAKE3 of each unit of 1 MiB (the last may be shorter), 32 bytes each, in order. */
   readonly unitDigests: Uint8Array;
   /** One byte a unit: 1 when the unit is all zero. */
   readonly unitIsZero: Uint8Array;

@@ -5,9 +5,9 @@
  *
  *   offset  bytes  field
  *        0      4  pending: how many threads have yet to hash the unit (Atomics)
- *        4      4  claimed: 1 once a thread took the unit's SHA-256 upon itself (Atomics)
+ *        4      4  claimed: 1 once a thread took the unit's BLAKE3 upon itself (Atomics)
  *        8      4  zero: 1 when the unit is all zero
- *       32     32  SHA-256 of the unit
+ *       32     32  BLAKE3 of the unit
  *       64  1 MiB  the unit
  *
  * Integers are in host byte order: the memory never leaves the process.
