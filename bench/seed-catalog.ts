@@ -19,7 +19,12 @@ export const GUEST = asProjectId('guest');
 
 /** Image `n`: the same shares of everything whatever the number of images. */
 export function seededImage(n: number): Image {
-  const random = (salt: number): number => (Math.imul(n + 1, 2654435761) ^ Math.imul(salt + n, 1597334677)) >>> 0;
+  const random = (salt: number): number => {
+    let mixed = Math.imul(n ^ (salt * 0x9e3779b1), 0x85ebca6b);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x27d4eb2f);
+    return (mixed ^ (mixed >>> 15)) >>> 0;
+  };
   const id = asImageId(`${random(1).toString(16).padStart(8, '0')}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`);
   if (id === undefined) throw new Error(`seed: image ${n} has no UUID`);
   const createdAtMs = 1_700_000_000_000 + n * 1000 + (random(2) % 1000);

@@ -15,7 +15,7 @@ import type { Image } from '../domain/image.js';
 import { EmbeddedReader } from './catalog-reader.js';
 import { Connection } from './connection.js';
 import { type LaneLog, WriteLane } from './lane/write-lane.js';
-import { findImages, type FindRequest, type Found } from './list/find-images.js';
+import { BOUNDED_BUDGETS, findImages, type FindRequest, type Found, THOROUGH_BUDGETS } from './list/find-images.js';
 import { ReaderPool } from './list/reader-pool.js';
 import { UNLISTED_STATUSES } from './terms.js';
 import { compileEffects } from './write/compile-effects.js';
@@ -111,12 +111,12 @@ export class EmbeddedCatalog implements Catalog {
   async #list(query: ImageQuery, exact: boolean): Promise<readonly Image[]> {
     const near = this.#inSnapshot(() => {
       const marker = query.after === null ? null : this.#marker(query.after);
-      const request: FindRequest = { query, marker, exact, effort: 'bounded' };
+      const request: FindRequest = { query, marker, exact, budgets: BOUNDED_BUDGETS };
       const found = findImages(this.#connection, request);
       return { request, images: found === undefined ? undefined : this.#load(found) };
     });
     if (near.images !== undefined) return near.images;
-    const found = await this.#pool.find({ ...near.request, effort: 'thorough' });
+    const found = await this.#pool.find({ ...near.request, budgets: THOROUGH_BUDGETS });
     // What was deleted since the thread's snapshot is left out.
     return this.#inSnapshot(() => this.#load(found).filter((image) => !UNLISTED_STATUSES.includes(image.status)));
   }

@@ -12,6 +12,7 @@ import { compareSortValues, type IndexedOrder, type SortValue } from './list-ord
 /** An image found, with its place in the order. */
 export interface Hit {
   readonly id: string;
+  /** 0 when the image was not read. */
   readonly version: number;
   readonly key: SortValue;
   readonly createdAtMs: number;
@@ -29,8 +30,8 @@ export interface StreamRequest {
   readonly term: number;
   /** What a row `p` of the index tells by itself. */
   readonly hint: Condition;
-  /** On `images i`. */
-  readonly filter: Condition;
+  /** On `images i`; null: the rows of the index are taken as they are, unread images and all. */
+  readonly filter: Condition | null;
   readonly after: Place | null;
   readonly limit: number;
   /** Rows of the index to read at most, in each of the scans. */
@@ -107,18 +108,27 @@ function scan(connection: Connection, request: StreamRequest, what: Scan): ScanR
   const direction = backwards ? ' desc' : '';
   // The inner select is a co-routine with its own limit: the scan stops at the budget, or earlier at the outer limit,
   // and its order is that of the result (both checked by the property test). CROSS JOIN fixes the order of the loops.
-  const rows = connection.all(
-    `select p.id, i.version, p.${order.key}, p.created_at from (` +
-      `select ${columns.join(', ')}, visibility, owner ${range} ` +
-      `order by ${columns.map((column) => column + direction).join(', ')} limit ?` +
-      `) p cross join images i on i.id = p.id where ${hint.sql} and ${filter.sql} limit ?`,
-    term,
-    ...condition.values,
-    budget,
-    ...hint.values,
-    ...filter.values,
-    limit,
-  );
+  const scanned =
+    `select ${columns.join(', ')}, visibility, owner ${range} ` +
+    `order by ${columns.map((column) => column + direction).join(', ')} limit ?`;
+  const rows =
+    filter === null
+      ? connection.all(
+          `select id, 0, ${order.key}, created_at from (${scanned})`,
+          term,
+          ...condition.values,
+          Math.min(budget, limit),
+        )
+      : connection.all(
+          `select p.id, i.version, p.${order.key}, p.created_at from (${scanned}) p ` +
+            `cross join images i on i.id = p.id where ${hint.sql} and ${filter.sql} limit ?`,
+          term,
+          ...condition.values,
+          budget,
+          ...hint.values,
+          ...filter.values,
+          limit,
+        );
   const hits = rows.map(hitOf);
   if (hits.length === limit) return { hits, exhausted: false };
   const read = connection.get(

@@ -28,7 +28,7 @@ export function filterOf(query: ImageQuery, exact: boolean): Condition {
     ...equals('i.checksum', query.checksum),
     ...equals('i.os_hash_value', query.osHashValue),
     ...query.integers.flatMap(rangeOf),
-    ...query.times.map(timeOf),
+    ...query.times.map((match) => timeOf(match)),
     ...(exact ? exactFacts(query) : postedFacts(query)),
   ]);
 }
@@ -43,7 +43,7 @@ export function hintOf(query: ImageQuery): Condition {
       both([{ sql: 'p.owner = ?', values: [ownerHash(own.projectId)] }, numbersIn('p.visibility', own.visibilities)]),
     );
   }
-  if (member !== null && member.statuses.length > 0) branches.push(numbersIn('p.visibility', ['shared']));
+  if (member !== null && member.statuses.length > 0) branches.push(memberOf(member, 'p.id'));
   const scope = either(branches);
   return query.owner === null ? scope : both([scope, { sql: 'p.owner = ?', values: [ownerHash(query.owner)] }]);
 }
@@ -56,13 +56,17 @@ function scopeOf(scope: ListScope): Condition {
     branches.push(both([{ sql: 'i.owner = ?', values: [own.projectId] }, inList('i.visibility', own.visibilities)]));
   }
   if (member !== null && member.statuses.length > 0) {
-    const statuses = inList('m.status', member.statuses);
-    branches.push({
-      sql: `(i.visibility = 'shared' and exists (select 1 from image_members m where m.image_id = i.id and m.member_id = ? and ${statuses.sql}))`,
-      values: [member.projectId, ...statuses.values],
-    });
+    branches.push(both([{ sql: "i.visibility = 'shared'", values: [] }, memberOf(member, 'i.id')]));
   }
   return either(branches);
+}
+
+function memberOf(member: NonNullable<ListScope['member']>, id: string): Condition {
+  const statuses = inList('m.status', member.statuses);
+  return {
+    sql: `exists (select 1 from image_members m where m.image_id = ${id} and m.member_id = ? and ${statuses.sql})`,
+    values: [member.projectId, ...statuses.values],
+  };
 }
 
 function postedFacts(query: ImageQuery): readonly Condition[] {
@@ -95,7 +99,8 @@ export function propertyFacts(query: ImageQuery): readonly Fact[] {
   return query.properties.map(({ name, value }) => ({ kind: 'property', name, value }));
 }
 
-function rangeOf(range: IntegerRange): readonly Condition[] {
+/** The range on `images i`. */
+export function rangeOf(range: IntegerRange): readonly Condition[] {
   const column = `i.${range.field}`;
   return [
     ...(range.min === null ? [] : [{ sql: `${column} >= ?`, values: [range.min] }]),
@@ -104,8 +109,8 @@ function rangeOf(range: IntegerRange): readonly Condition[] {
 }
 
 /** Times have no fraction on the API, so a second stands for all its milliseconds. */
-function timeOf(match: TimeMatch): Condition {
-  const column = `i.${match.field}`;
+export function timeOf(match: TimeMatch, table = 'i'): Condition {
+  const column = `${table}.${match.field}`;
   const from = match.seconds * 1000;
   const to = from + 1000;
   switch (match.operator) {

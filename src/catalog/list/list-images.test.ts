@@ -9,6 +9,8 @@ import { dataOf, IMAGE_STATUSES, type Image, type ImageState, VISIBILITIES } fro
 import { type ImageQuery, SORT_FIELDS, type TimeMatch } from '../../domain/image-query.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
 import { type EmbeddedCatalog, openEmbeddedCatalog } from '../embedded-catalog.js';
+import { Connection } from '../connection.js';
+import { findImages } from './find-images.js';
 import { compareSortValues, fullOrder, sortValueOf } from './list-order.js';
 
 // Few values of everything, so that ties and matches are common.
@@ -246,7 +248,7 @@ describe('listImages', () => {
         }
         expect(walked).toEqual(expected.slice(0, Math.max(walked.length, Math.min(expected.length, 60))));
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   });
 
@@ -270,8 +272,26 @@ describe('listImages', () => {
         const images = await catalog.listImages({ ...q, after: marker.id });
         expect(images.map((image) => image.id)).toEqual(expected);
       }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('agrees whatever the budgets, so whichever way is taken', () => {
+    const connection = new Connection(join(directory, 'catalog.db'), 'reader');
+    const last = Number.MAX_SAFE_INTEGER;
+    fc.assert(
+      fc.property(
+        query,
+        fc.constantFrom([last], [1, last], [2, 5, 20, last], [50, last]),
+        fc.boolean(),
+        (q, budgets, exact) => {
+          const found = findImages(connection, { query: q, marker: null, exact, budgets });
+          expect(found?.map(({ id }) => id)).toEqual(oracle(stored, q).slice(0, q.limit));
+        },
+      ),
       { numRuns: 400 },
     );
+    connection.close();
   });
 
   test('finds given ids only', async () => {

@@ -1,4 +1,5 @@
 import { SQL as initial } from './0001-initial.js';
+import { SQL as rangeIndexes } from './0002-range-indexes.js';
 
 /** The migrations in order; entry n has version n + 1. Forward only, and frozen once merged. */
-export const MIGRATIONS: readonly string[] = [initial];
+export const MIGRATIONS: readonly string[] = [initial, rangeIndexes];

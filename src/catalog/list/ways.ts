@@ -1,0 +1,135 @@
+/** The ways by which a page can be found; all lead to the same page, and differ in how many rows they read. */
+import type { ImageQuery } from '../../domain/image-query.js';
+import { type Fact, termOf } from '../terms.js';
+import { both, type Condition, propertyFacts, rangeOf, tagFacts, timeOf } from './list-filter.js';
+import type { ListingKey } from '../write/statements.js';
+
+/** Terms whose images together hold the page, each read in the order of the list. */
+export interface OrderedWay {
+  readonly terms: readonly number[];
+  /** Whether the rows of its terms carry the hints for scope and owner. */
+  readonly hinted: boolean;
+}
+
+/** A select of the ids of some images, in no order, that holds the page: all are read and sorted. */
+export interface UnorderedWay {
+  readonly select: Condition;
+}
+
+/** The ways in the order of a table of the index; `key` says which. */
+export function orderedWays(query: ImageQuery, key: ListingKey): readonly OrderedWay[] {
+  const ways = factsOfFilters(query, key).map((facts) => ({ terms: termsOf(facts, query), hinted: true }));
+  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hinted: false }))];
+}
+
+/** The ways through an index that has not the order of the list. */
+export function unorderedWays(query: ImageQuery): readonly UnorderedWay[] {
+  return [
+    ...imageIndexes(query),
+    ...ranges(query),
+    ...factsOfFilters(query, 'created_at').map((facts) => postsOf(facts, query)),
+  ];
+}
+
+/** Filters that seldom match more than a few images, whatever the order; the first of them is the way. */
+export function directWay(query: ImageQuery): UnorderedWay | undefined {
+  if (query.ids.length > 0) {
+    return {
+      select: { sql: 'select value as id from json_each(?)', values: [JSON.stringify([...new Set(query.ids)])] },
+    };
+  }
+  if (query.osHashValue !== null) return fromImages({ sql: 'i.os_hash_value = ?', values: [query.osHashValue] });
+  if (query.checksum !== null) return fromImages({ sql: 'i.checksum = ?', values: [query.checksum] });
+  return undefined;
+}
+
+/** Tells whether no image can be in scope. */
+export function isEmptyScope(query: ImageQuery): boolean {
+  return scopeFacts(query).some((facts) => facts.length === 0);
+}
+
+function imageIndexes(query: ImageQuery): readonly UnorderedWay[] {
+  const ways: UnorderedWay[] = [];
+  if (query.protected === true) ways.push(fromImages({ sql: 'i.protected = 1', values: [] }));
+  for (const range of query.integers) {
+    if (range.field !== 'size' && (range.min !== null || range.max !== null))
+      ways.push(fromImages(both(rangeOf(range))));
+  }
+  return ways;
+}
+
+/** Ranges of a sort key, within each term of the scope. */
+function ranges(query: ImageQuery): readonly UnorderedWay[] {
+  const conditions: { readonly key: ListingKey; readonly condition: Condition }[] = [];
+  const bounds = query.times.filter((match) => match.operator !== 'neq');
+  for (const key of ['created_at', 'updated_at'] as const) {
+    const matches = bounds.filter((match) => match.field === key);
+    if (matches.length > 0) conditions.push({ key, condition: both(matches.map((match) => timeOf(match, 'p'))) });
+  }
+  for (const { field, min, max } of query.integers) {
+    if (field !== 'size' || (min === null && max === null)) continue;
+    const condition = { sql: 'p.size between ? and ?', values: [min ?? 0, max ?? Number.MAX_SAFE_INTEGER] };
+    conditions.push({ key: 'size', condition });
+  }
+  return conditions.flatMap(({ key, condition }) =>
+    scopeFacts(query).map((facts) => selectIds(key, termsOf(facts, query), condition)),
+  );
+}
+
+function postsOf(facts: readonly Fact[], query: ImageQuery): UnorderedWay {
+  return selectIds('created_at', termsOf(facts, query), { sql: '1', values: [] });
+}
+
+function selectIds(key: ListingKey, terms: readonly number[], condition: Condition): UnorderedWay {
+  const one = `select p.id as id from listing_${key} p where p.term = ? and ${condition.sql}`;
+  return {
+    select: {
+      sql: terms.map(() => one).join(' union all '),
+      values: terms.flatMap((term) => [term, ...condition.values]),
+    },
+  };
+}
+
+function fromImages(condition: Condition): UnorderedWay {
+  return { select: { sql: `select i.id as id from images i where ${condition.sql}`, values: condition.values } };
+}
+
+/** For each filter that has terms, the facts of which a matching image has at least one. */
+function factsOfFilters(query: ImageQuery, key: ListingKey): readonly (readonly Fact[])[] {
+  const filters: (readonly Fact[])[] = [query.names.map((name) => ({ kind: 'name', name }))];
+  for (const fact of [...tagFacts(query), ...propertyFacts(query)]) filters.push([fact]);
+  filters.push(query.statuses.map((status) => ({ kind: 'status', status })));
+  if (key === 'created_at') {
+    filters.push(query.diskFormats.map((format) => ({ kind: 'disk-format', format })));
+    filters.push(query.containerFormats.map((format) => ({ kind: 'container-format', format })));
+  }
+  return filters.filter((facts) => facts.length > 0);
+}
+
+/** Sets of facts; of each, every image in scope (and of the owner asked for) has at least one. */
+function scopeFacts(query: ImageQuery): readonly (readonly Fact[])[] {
+  const { anyOwner, own, member } = query.scope;
+  const { owner } = query;
+  const facts: Fact[] = anyOwner.map((visibility) =>
+    owner === null ? { kind: 'visibility', visibility } : { kind: 'owner', owner, visibility },
+  );
+  if (own !== null && (owner === null || owner === own.projectId)) {
+    for (const visibility of own.visibilities) {
+      if (!anyOwner.includes(visibility)) facts.push({ kind: 'owner', owner: own.projectId, visibility });
+    }
+  }
+  if (member === null || anyOwner.includes('shared')) return [facts];
+  const members = member.statuses.map((status): Fact => ({ kind: 'member', projectId: member.projectId, status }));
+  if (owner === null) return [[...facts, ...members]];
+  // The images shared with the caller that are of this owner: among the caller's, or among the owner's.
+  const shared: Fact = { kind: 'owner', owner, visibility: 'shared' };
+  if (owner === own?.projectId && own.visibilities.includes('shared')) return [facts];
+  return [
+    [...facts, ...members],
+    [...facts, shared],
+  ];
+}
+
+function termsOf(facts: readonly Fact[], query: ImageQuery): readonly number[] {
+  return [...new Set(facts.map((fact) => termOf(fact, query.osHidden)))];
+}

@@ -1,0 +1,7 @@
+/** Indexes for filters on what seldom varies: read whole and sorted when few images match (docs/decisions/0011). */
+export const SQL = `
+create index images_virtual_size on images (virtual_size) where virtual_size is not null;
+create index images_min_ram on images (min_ram);
+create index images_min_disk on images (min_disk);
+create index images_protected on images (protected) where protected = 1;
+`;
