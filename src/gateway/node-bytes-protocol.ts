@@ -8,6 +8,13 @@ import { REASON_HEADER } from './error-answer.js';
 export const DATA_PATH = '/oriel/v1/images';
 /** The image as the caller sees it: a protobuf `oriel.catalog.v1.Image` in base64. */
 export const IMAGE_HEADER = 'oriel-image';
+/** The size that a write announces. Bodies are always chunked, because only those can end with a trailer. */
+export const SIZE_HEADER = 'oriel-announced-size';
+/**
+ * Trailer of a write whose source failed. A connection broken off would say so too, but then the gateway could not wait for
+ * the image to be queued again before it answers its client.
+ */
+export const SOURCE_FAILED_TRAILER = 'oriel-source-failed';
 /** The store that a write asks for. */
 export const STORE_HEADER = 'oriel-store';
 /** The size of the whole image, and where the sent part starts. */

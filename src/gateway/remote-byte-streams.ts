@@ -16,6 +16,8 @@ import {
   IMAGE_HEADER,
   MAX_HEADER_BYTES,
   RANGE_HEADERS,
+  SIZE_HEADER,
+  SOURCE_FAILED_TRAILER,
   STORE_HEADER,
 } from './node-bytes-protocol.js';
 import { streamChunks } from './stream-chunks.js';
@@ -133,9 +135,13 @@ async function write(
   source: AsyncIterable<Uint8Array>,
   call: CallOptions,
 ): Promise<Image> {
-  const headers: Record<string, string> = { expect: '100-continue', 'content-type': 'application/octet-stream' };
-  if (request.sizeBytes === null) headers['transfer-encoding'] = 'chunked';
-  else headers['content-length'] = String(request.sizeBytes);
+  const headers: Record<string, string> = {
+    expect: '100-continue',
+    'content-type': 'application/octet-stream',
+    'transfer-encoding': 'chunked',
+    trailer: SOURCE_FAILED_TRAILER,
+  };
+  if (request.sizeBytes !== null) headers[SIZE_HEADER] = String(request.sizeBytes);
   if (request.storeId !== null) headers[STORE_HEADER] = request.storeId;
   const sent = node.request('PUT', request.imageId, headers, call);
   try {
@@ -162,13 +168,28 @@ async function pump(
   answer: Promise<IncomingMessage>,
   node: RemoteNode,
 ): Promise<IncomingMessage> {
-  for await (const chunk of source) {
-    const taken = new Promise<'taken'>((resolve) => sent.write(chunk, () => resolve('taken')));
-    const next = await within(Promise.race([answer, taken]), node.idleMs);
-    if (next !== 'taken') return next;
+  try {
+    for await (const chunk of source) {
+      const taken = new Promise<'taken'>((resolve) => sent.write(chunk, () => resolve('taken')));
+      const next = await within(Promise.race([answer, taken]), node.idleMs);
+      if (next !== 'taken') return next;
+    }
+  } catch (error) {
+    await giveUp(sent, answer, node.idleMs);
+    throw error;
   }
   sent.end();
   return within(answer, node.commitMs);
+}
+
+/** Ends the write as failed and waits until the node has undone it; what it answers adds nothing to the failure at hand. */
+async function giveUp(sent: ClientRequest, answer: Promise<IncomingMessage>, idleMs: number): Promise<void> {
+  sent.addTrailers({ [SOURCE_FAILED_TRAILER]: 'true' });
+  sent.end();
+  await within(answer, idleMs).then(
+    (response) => response.resume(),
+    () => undefined,
+  );
 }
 
 function answered(sent: ClientRequest, idleMs: number, signal: AbortSignal): Promise<IncomingMessage> {
