@@ -10,6 +10,8 @@ const DETAIL_HEADERS = {
   accept_patch: 'Accept-Patch',
   content_range: 'Content-Range',
 } as const;
+/** Carries the reason of a failure for machines; several reasons share a status. */
+export const REASON_HEADER = 'oriel-error-reason';
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
 /**
@@ -22,8 +24,8 @@ export function errorAnswer(error: unknown, accept: string | undefined): Answer 
   const status = REASONS[reason].http;
   const message =
     error instanceof ServiceError && reason !== 'INTERNAL' ? error.message : 'The server failed; its log says why.';
-  const headers = error instanceof ServiceError ? headersOf(error) : {};
-  return { status, headers, ...errorBody(status, message, accept) };
+  const details = error instanceof ServiceError ? headersOf(error) : {};
+  return { status, headers: { ...details, [REASON_HEADER]: reason }, ...errorBody(status, message, accept) };
 }
 
 /** The body of an error of this status, in the form that the caller's Accept asks for. */

@@ -20,8 +20,6 @@ export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly identity: RequestIdentity;
-  /** Content-Type as sent, or undefined. */
-  readonly contentType: string | undefined;
   /** The route's pattern, for metrics. */
   route = 'unmatched';
   params: Readonly<Record<string, string>> = {};
@@ -32,12 +30,20 @@ export class Exchange {
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
     this.response = response;
-    this.contentType = request.headers['content-type'];
     this.identity = requestIdentity(this.header('x-openstack-request-id'));
   }
 
   get requestId(): string {
     return this.identity.id;
+  }
+
+  /** Content-Type as sent, or undefined. From the raw headers, because Fastify must not see it (gateway.ts). */
+  get contentType(): string | undefined {
+    const { rawHeaders } = this.request;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      if (rawHeaders[index]?.toLowerCase() === 'content-type') return rawHeaders[index + 1];
+    }
+    return undefined;
   }
 
   /** The query string as sent, without the question mark. */

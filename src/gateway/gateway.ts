@@ -93,10 +93,9 @@ function createApp(options: GatewayOptions): FastifyInstance {
           ...common,
           https: { cert: tls.cert, key: tls.key, ...(tls.ca === undefined ? {} : { ca: tls.ca }) },
         });
-  app.decorateRequest('exchange', null);
-  app.addHook('onRequest', (request, reply, done) => {
-    request.exchange = new Exchange(request.raw, reply.raw);
-    // Fastify answers 415 to types it cannot parse; which types are fine is for each route to say (§12.8 G1, G2).
+  app.addHook('onRequest', (request, _reply, done) => {
+    // Fastify answers 415 to types it cannot parse; which types are fine is for each route to say (§12.8 G1, G2), and
+    // Exchange.contentType knows what was sent.
     if (request.raw.headers['content-type'] !== undefined) delete request.raw.headers['content-type'];
     done();
   });
@@ -108,15 +107,8 @@ function createApp(options: GatewayOptions): FastifyInstance {
 
 function answerFrameworkError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   void reply.hijack();
-  const exchange = request.exchange ?? new Exchange(request.raw, reply.raw);
+  const exchange = new Exchange(request.raw, reply.raw);
   sendAnswer(exchange, errorAnswer(error, exchange.header('accept')));
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set by the gateway's first hook. */
-    exchange: Exchange | null;
-  }
 }
 
 /** Runs one route for one request, and turns whatever comes of it into an answer. */
@@ -131,7 +123,7 @@ class Conductor {
 
   run(route: Route, request: FastifyRequest, reply: FastifyReply): void {
     void reply.hijack();
-    const exchange = request.exchange ?? new Exchange(request.raw, reply.raw);
+    const exchange = new Exchange(request.raw, reply.raw);
     exchange.route = route.path;
     exchange.params = pathParameters(request.params);
     this.#serve(route, exchange).catch((error: unknown) => {
@@ -161,12 +153,16 @@ class Conductor {
   async #failure(thrown: unknown, route: Route, exchange: Exchange): Promise<Answer | undefined> {
     const error = await this.#identityFirst(thrown, exchange);
     const { response } = exchange;
-    const gone = error instanceof ClientGoneError || (error instanceof ServiceError && error.reason === 'CANCELLED');
+    // An aborted call fails with whatever the service makes of it; nobody is there to be told.
+    const gone =
+      response.destroyed ||
+      error instanceof ClientGoneError ||
+      (error instanceof ServiceError && error.reason === 'CANCELLED');
     if (!gone && (!(error instanceof ServiceError) || error.reason === 'INTERNAL' || error.reason === 'DATA_CORRUPT')) {
       const fields = { err: error, request_id: exchange.requestId, route: route.path, method: exchange.request.method };
       this.#context.log.error(fields, 'a request failed');
     }
-    if (gone || response.headersSent || response.destroyed) {
+    if (gone || response.headersSent) {
       response.destroy();
       return undefined;
     }

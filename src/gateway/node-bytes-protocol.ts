@@ -3,14 +3,13 @@ import { isReason, REASONS } from '../base/error-table.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Answer } from './answer.js';
 import type { RangeRequest } from './byte-streams.js';
+import { REASON_HEADER } from './error-answer.js';
 
 export const DATA_PATH = '/oriel/v1/images';
 /** The image as the caller sees it: a protobuf `oriel.catalog.v1.Image` in base64. */
 export const IMAGE_HEADER = 'oriel-image';
 /** The store that a write asks for. */
 export const STORE_HEADER = 'oriel-store';
-/** The reason of a failed call; the body holds message and details as JSON. */
-export const REASON_HEADER = 'oriel-error-reason';
 /** The size of the whole image, and where the sent part starts. */
 export const RANGE_HEADERS = { size: 'oriel-image-size', offset: 'oriel-range-offset' } as const;
 /** An image has at most some hundred properties of 64 KiB (reference §12.8 G16). */
@@ -34,7 +33,7 @@ export function decodeRange(header: string | undefined): RangeRequest | null {
   return { kind: 'from', firstByte: Number(first), lastByte: last === undefined ? null : Number(last) };
 }
 
-/** The answer that carries a failure to the other end; bugs go without their message. */
+/** The answer that carries a failure to the other end, its details with it; bugs go without their message. */
 export function failureAnswer(error: unknown): Answer {
   if (!(error instanceof ServiceError)) throw error;
   return {

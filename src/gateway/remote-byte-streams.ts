@@ -8,6 +8,7 @@ import https from 'node:https';
 import { ServiceError } from '../base/service-error.js';
 import { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { ByteStreams, CallOptions, OpenedRead, RangeRequest } from './byte-streams.js';
+import { REASON_HEADER } from './error-answer.js';
 import {
   DATA_PATH,
   encodeRange,
@@ -15,7 +16,6 @@ import {
   IMAGE_HEADER,
   MAX_HEADER_BYTES,
   RANGE_HEADERS,
-  REASON_HEADER,
   STORE_HEADER,
 } from './node-bytes-protocol.js';
 import { streamChunks } from './stream-chunks.js';

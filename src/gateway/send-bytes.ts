@@ -12,8 +12,8 @@ export interface SendBytesOptions {
 
 /**
  * Sends the bytes of an opened read. The next chunk is asked for only when the kernel has taken the one before, because
- * its memory is used again. When the data fails or falls short, or the client stalls, the connection is destroyed: a
- * short answer must never look whole. Rejects with what went wrong after the headers were sent, for the log.
+ * its memory is used again. Rejects when the data fails or falls short, or the client stalls; once headers were sent the
+ * caller must destroy the connection then, so that a short answer never looks whole.
  */
 export async function sendBytes(exchange: Exchange, read: OpenedRead, options: SendBytesOptions): Promise<void> {
   const { response } = exchange;
@@ -22,17 +22,12 @@ export async function sendBytes(exchange: Exchange, read: OpenedRead, options: S
   headers.push('Content-Type', 'application/octet-stream', 'Content-Length', String(read.lengthBytes));
   for (const [name, value] of Object.entries(options.headers)) headers.push(name, value);
   if (exchange.declaresBody && !exchange.request.complete) headers.push('Connection', 'close');
+  const chunks = read.chunks[Symbol.asyncIterator]();
   try {
-    // A read that fails at its first chunk can still be answered with an error.
-    const chunks = read.chunks[Symbol.asyncIterator]();
-    try {
-      await pump(chunks, response, { ...options, headers, lengthBytes: read.lengthBytes });
-    } finally {
-      await chunks.return?.();
-    }
-  } catch (error) {
-    if (response.headersSent) response.destroy();
-    throw error;
+    // Headers go with the first chunk: a read that fails before it can still be answered with an error.
+    await pump(chunks, response, { ...options, headers, lengthBytes: read.lengthBytes });
+  } finally {
+    await chunks.return?.();
   }
 }
 

@@ -1,4 +1,4 @@
-/** A connection to a node over gRPC, for the CLI and the standalone gateway; its failures are ServiceErrors. */
+/** A connection to a node over gRPC, for the CLI and the gateway alone; its failures are ServiceErrors. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ChannelCredentials } from '@grpc/grpc-js';
@@ -21,7 +21,7 @@ import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node
 
 /** A call that moves no data is given up after this. */
 export const CALL_DEADLINE_MS = 30_000;
-/** The window of a download: 64 KiB, the default of HTTP/2, would halve its rate (docs/decisions/0043). */
+/** The window of a download: with HTTP/2's default of 64 KiB each MiB would wait for 16 round trips. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The biggest message of the data service is 1 MiB of data; a page of 1 000 images is a few MiB. */
 const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;

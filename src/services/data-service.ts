@@ -60,10 +60,10 @@ export class DataService {
         },
       },
     };
-    // The message is encoded (copied) before the next one is asked for, so that the chunk's memory may be reused then.
+    // gRPC encodes a message at some later time, and the chunk's memory may be reused by then: each message owns its bytes.
     for await (const chunk of opened.chunks)
       for (let start = 0; start < chunk.length; start += UNIT_BYTES)
-        yield { part: { $case: 'chunk', value: bufferOf(chunk.subarray(start, start + UNIT_BYTES)) } };
+        yield { part: { $case: 'chunk', value: Buffer.from(chunk.subarray(start, start + UNIT_BYTES)) } };
   }
 }
 
@@ -90,8 +90,4 @@ async function* chunksOf(parts: AsyncIterator<UploadImageRequest>): AsyncGenerat
       );
     yield part.value;
   }
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -34,7 +34,7 @@ export function tagRoutes(context: RouteContext): readonly Route[] {
   ];
 }
 
-/** By URL, four-byte UTF-8 is accepted (reference §2.1 "Text limits"). */
+/** Whether a tag of a URL may hold four-byte UTF-8 is for the service to say (reference §2.1 "Text limits"). */
 function tagOf(exchange: Exchange): string {
   const tag = exchange.param('tag');
   requireHeaderSafe('tag', tag);

@@ -152,6 +152,12 @@ describe('file store', () => {
   });
 
   test('says UNAVAILABLE once its folder is gone', async () => {
+    await put('object', Buffer.from('mine'));
+    await rename(path, join(parent, 'unmounted'));
+    await mkdir(path);
+    for (const act of [() => drain('object', 1), () => store.stat(key('object')), () => store.delete(key('object'))]) {
+      await expect(act()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    }
     await rm(path, { recursive: true });
     await expect(store.check()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
     await expect(put('any', Buffer.from('x'))).rejects.toMatchObject({ reason: 'UNAVAILABLE' });

@@ -228,7 +228,11 @@ class FileStore implements ImageStore {
   /** False when there is no such folder; UNAVAILABLE when a symbolic link leads elsewhere. */
   async #isInside(folder: string): Promise<boolean> {
     const real = await realpath(folder).catch(undefinedWhenMissing);
-    if (real === undefined) return false;
+    if (real === undefined) {
+      // A store that is not mounted has no objects either: that must not read as if they had been deleted.
+      await lstat(objectsFolder(this.#root));
+      return false;
+    }
     if (real === folder) return true;
     throw new ServiceError('UNAVAILABLE', `store ${this.id}: a folder of objects is a symbolic link`);
   }
