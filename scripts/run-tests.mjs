@@ -46,9 +46,9 @@ function vitest() {
   }
   total.passed += report.numPassedTests;
   total.skipped += report.numPendingTests + report.numTodoTests;
-  const brokenSuites = report.testResults.filter(
-    (suite) => suite.status === 'failed' && suite.assertionResults.length === 0,
-  );
+  const isBroken = (suite) =>
+    suite.status === 'failed' && !suite.assertionResults.some((result) => result.status === 'failed');
+  const brokenSuites = report.testResults.filter(isBroken);
   const failed = report.numFailedTests + brokenSuites.length;
   // An unhandled error outside any test fails the run without failing a test.
   total.failed += failed === 0 && !ok ? 1 : failed;

@@ -11,6 +11,7 @@ import sys
 import uuid
 
 import grpc
+import grpc_tools
 
 address, proto_dir, scratch = sys.argv[1:4]
 SERVICES = [
@@ -20,8 +21,10 @@ SERVICES = [
     'oriel/catalog/v1/catalog_service.proto',
     'oriel/data/v1/data_service.proto',
 ]
-# Debian's grpc_tools carries a protoc too old for `optional` in proto3; the compiler's own package is not.
-subprocess.run(['protoc', '-I' + proto_dir, '--python_out=' + scratch, '--grpc_out=' + scratch,
+# Debian's grpc_tools carries a compiler too old for `optional` in proto3, so the compiler is protobuf-compiler's; the
+# well-known types are taken from grpc_tools.
+includes = os.path.join(os.path.dirname(grpc_tools.__file__), '_proto')
+subprocess.run(['protoc', '-I' + proto_dir, '-I' + includes, '--python_out=' + scratch, '--grpc_out=' + scratch,
                 '--plugin=protoc-gen-grpc=' + shutil.which('grpc_python_plugin'), *SERVICES], check=True)
 sys.path.insert(0, scratch)
 

@@ -20,11 +20,14 @@ const USERS: readonly KeystoneUser[] = [
   { name: 'reader', password: 'reader', project: 'demo', roles: ['reader'] },
   { name: 'image_svc', password: 'image_svc', project: 'service', roles: ['admin', 'service'] },
 ];
+/** Keystone's own commands take seconds each, more where the machine is busy. */
+const START_LIMIT_MS = 180_000;
+const STEP_LIMIT_MS = 120_000;
 const ADMIN_PROJECT = 'admin';
 
 const available = hasKeystone() && hasTool('/usr/bin/openstack') && hasTool('/usr/bin/glance');
 
-describe.skipIf(!available)('openstack and glance commands with Keystone', () => {
+describe.skipIf(!available)('openstack and glance commands with Keystone', { timeout: STEP_LIMIT_MS }, () => {
   let keystone: TestKeystone;
   let node: TestNode;
   let folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -49,7 +52,7 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
       },
     });
     await keystone.setImageEndpoint(node.httpUrl);
-  });
+  }, START_LIMIT_MS);
 
   afterAll(async () => {
     await node.stop();
@@ -127,12 +130,15 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
     });
 
     it('lists by name, tag, property and visibility', async () => {
-      const columns = [...value, '-c', 'ID'];
-      expect(await osc('demo', 'list', '--name', 'big', ...columns)).toBe(ids.big);
-      expect(await osc('demo', 'list', '--tag', 'one', ...columns)).toBe(ids.big);
-      expect(await osc('demo', 'list', '--property', 'color=red', ...columns)).toBe(ids.big);
-      expect(await osc('demo', 'list', '--public', '--long', ...columns)).toBe(ids.published);
-      expect(await osc('demo', 'list', '--private', ...columns)).toBe(ids.shared);
+      const expected: readonly (readonly [string, readonly string[]])[] = [
+        [ids.big, ['--name', 'big']],
+        [ids.big, ['--tag', 'one']],
+        [ids.big, ['--property', 'color=red']],
+        [ids.published, ['--public', '--long']],
+        [ids.shared, ['--private']],
+      ];
+      const lists = expected.map(([, filter]) => osc('demo', 'list', ...filter, ...value, '-c', 'ID'));
+      expect(await Promise.all(lists)).toEqual(expected.map(([id]) => id));
     });
 
     it('sorts and pages', async () => {
@@ -178,8 +184,10 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
 
     it('leaves a hidden image out of lists', async () => {
       await osc('demo', 'set', '--hidden', ids.big);
-      expect(await osc('demo', 'list', ...value, '-c', 'ID')).not.toContain(ids.big);
-      expect(await osc('demo', 'list', '--hidden', ...value, '-c', 'ID')).toBe(ids.big);
+      const lists = [[], ['--hidden']].map((flag) => osc('demo', 'list', ...flag, ...value, '-c', 'ID'));
+      const [shown, hidden] = await Promise.all(lists);
+      expect(shown).not.toContain(ids.big);
+      expect(hidden).toBe(ids.big);
       await osc('demo', 'set', '--unhidden', ids.big);
     });
 
@@ -228,14 +236,15 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
     });
 
     it('lists by property, tag, checksum and hash', async () => {
-      for (const filter of [
+      const filters = [
         ['--property-filter', 'flavour=vanilla'],
         ['--tag', 'g1'],
         ['--sort-key', 'created_at', '--sort-dir', 'desc', '--page-size', '2'],
         ['--checksum', digest('md5', big)],
         ['--hash', digest('sha512', big)],
-      ]) {
-        expect(await glance('demo', 'image-list', ...filter), filter.join(' ')).toContain(ids.glance);
+      ];
+      for (const list of await Promise.all(filters.map((filter) => glance('demo', 'image-list', ...filter)))) {
+        expect(list).toContain(ids.glance);
       }
     });
 
@@ -274,7 +283,8 @@ describe.skipIf(!available)('openstack and glance commands with Keystone', () =>
     it('explains the schema and tells of imports and stores', async () => {
       expect(await glance('demo', 'explain', 'image')).toContain('container_format');
       await glance('demo', 'import-info');
-      expect(await glance('demo', 'stores-info')).toContain('file');
+      // With one store there is nothing to choose from, and the call is absent (Images API v2, "Stores").
+      await refused(/Multi Backend support is not enabled/, 'glance', 'demo', 'stores-info');
     });
 
     it('deletes; the image is gone', async () => {

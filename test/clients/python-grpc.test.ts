@@ -10,7 +10,7 @@ import { cleanEnvironment, hasTool } from '../support/tool.js';
 const PYTHON = '/usr/bin/python3';
 
 const available =
-  hasTool(PYTHON, ['-c', 'import grpc, google.protobuf']) &&
+  hasTool(PYTHON, ['-c', 'import grpc, grpc_tools, google.protobuf']) &&
   hasTool('protoc') &&
   hasTool('which', ['grpc_python_plugin']);
 
@@ -21,11 +21,11 @@ describe.skipIf(!available)('Python grpcio', () => {
     try {
       const script = path.join(REPOSITORY, 'test/clients/grpc_client.py');
       const args = [script, node.grpcAddress, path.join(REPOSITORY, 'proto'), scratch.path];
-      const { stdout } = await promisify(execFile)(PYTHON, args, { env: cleanEnvironment(), timeout: 60_000 });
+      const { stdout } = await promisify(execFile)(PYTHON, args, { env: cleanEnvironment(), timeout: 120_000 });
       expect(stdout.trim()).toBe('done');
     } finally {
       await node.stop();
       await scratch.remove();
     }
-  });
+  }, 150_000);
 });
