@@ -9,7 +9,7 @@ export interface ImageView {
 }
 
 /** The words of the Images API for a status. */
-export const STATUS_WORDS: Readonly<Record<ImageStatus, string>> = {
+const STATUS_WORDS: Readonly<Record<ImageStatus, string>> = {
   [Status.UNSPECIFIED]: '',
   [Status.QUEUED]: 'queued',
   [Status.SAVING]: 'saving',
@@ -24,7 +24,7 @@ export const STATUS_WORDS: Readonly<Record<ImageStatus, string>> = {
 };
 
 /** The words of the Images API for a visibility. */
-export const VISIBILITY_WORDS: Readonly<Record<ImageVisibility, string>> = {
+const VISIBILITY_WORDS: Readonly<Record<ImageVisibility, string>> = {
   [Visibility.UNSPECIFIED]: '',
   [Visibility.PUBLIC]: 'public',
   [Visibility.PRIVATE]: 'private',

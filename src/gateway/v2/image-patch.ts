@@ -19,12 +19,12 @@ import {
 } from './image-attributes.js';
 import { parsePointer } from './json-pointer.js';
 
-export const PATCH_MEDIA_TYPES = {
+const PATCH_MEDIA_TYPES = {
   'application/openstack-images-v2.1-json-patch': 'draft10',
   'application/openstack-images-v2.0-json-patch': 'draft4',
 } as const;
 /** What Accept-Patch says, in the order of reference §6.4. */
-export const ACCEPT_PATCH =
+const ACCEPT_PATCH =
   'application/openstack-images-v2.0-json-patch, application/openstack-images-v2.1-json-patch';
 
 export type PatchDraft = (typeof PATCH_MEDIA_TYPES)[keyof typeof PATCH_MEDIA_TYPES];
