@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Config } from '../config/config.js';
 import { createGateway, createRemoteByteStreams } from '../gateway/index.js';
@@ -25,7 +26,8 @@ export interface RunningGateway {
 export async function startGateway(config: Config, target: GatewayTarget): Promise<RunningGateway> {
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
   const client = connect({ node: target.node, ca: target.ca, token: undefined }, new AbortController().signal);
-  const bytes = createRemoteByteStreams({ baseUrl: target.nodeHttp });
+  const tls = target.ca === undefined ? {} : { tls: { ca: readFileSync(target.ca, 'utf8') } };
+  const bytes = createRemoteByteStreams({ baseUrl: target.nodeHttp, ...tls });
   const metrics = createNodeMetrics(() => 0);
   const gateway = await createGateway(
     { catalog: client.catalog, node: client.node, bytes },

@@ -1,1 +1,1 @@
-export { type EmbeddedCatalogOptions, openEmbeddedCatalog } from './embedded-catalog.js';
+export { openEmbeddedCatalog } from './embedded-catalog.js';

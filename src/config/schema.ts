@@ -182,4 +182,3 @@ export const OptionsSchema = Type.Object(
 );
 
 export type RawOptions = Static<typeof OptionsSchema>;
-export type RawStore = Static<typeof StoreSchema>;

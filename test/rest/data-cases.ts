@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import net from 'node:net';
 import { expect, it } from 'vitest';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 const OCTETS = { 'content-type': 'application/octet-stream' };
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 /** Create, show, delete, actions (reference §3, §6.1, §6.3, §6.5, §6.8). */
 export function imageCases(rest: Rest): void {

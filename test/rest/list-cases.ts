@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 /** Lists against real images (reference §6.2); the query parser has tests of its own. */
 export function listCases(rest: Rest): void {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { PATCH_V20 } from './rest-caller.js';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 /** PATCH against a real image (reference §6.4); the parser has tests of its own. */
 export function patchCases(rest: Rest): void {

@@ -8,6 +8,7 @@ import { dataCases } from './data-cases.js';
 import { imageCases } from './image-cases.js';
 import { listCases } from './list-cases.js';
 import { patchCases } from './patch-cases.js';
+import type { Rest } from './rest.js';
 import { RestCaller } from './rest-caller.js';
 import { sharingCases } from './sharing-cases.js';
 import { wireCases } from './wire-cases.js';
@@ -15,14 +16,6 @@ import { wireCases } from './wire-cases.js';
 export interface StartedServer {
   readonly url: string;
   stop(): Promise<void>;
-}
-
-/** What the cases use; filled in before the first of them runs. */
-export interface Rest {
-  readonly url: string;
-  /** A caller in a project, by default a fresh one with role member. */
-  as(project?: string, roles?: string): RestCaller;
-  readonly admin: RestCaller;
 }
 
 /** Runs every case against one server. */

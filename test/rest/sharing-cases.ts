@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 /** Members (reference §6.11) and tags (§6.10). */
 export function sharingCases(rest: Rest): void {

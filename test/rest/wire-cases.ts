@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { httpCall } from './http-call.js';
-import type { Rest } from './rest-suite.js';
+import type { Rest } from './rest.js';
 
 /** Conventions of the wire and version discovery (reference §2, §12.8). */
 export function wireCases(rest: Rest): void {

@@ -24,8 +24,7 @@ const PATCH_MEDIA_TYPES = {
   'application/openstack-images-v2.0-json-patch': 'draft4',
 } as const;
 /** What Accept-Patch says, in the order of reference §6.4. */
-const ACCEPT_PATCH =
-  'application/openstack-images-v2.0-json-patch, application/openstack-images-v2.1-json-patch';
+const ACCEPT_PATCH = 'application/openstack-images-v2.0-json-patch, application/openstack-images-v2.1-json-patch';
 
 export type PatchDraft = (typeof PATCH_MEDIA_TYPES)[keyof typeof PATCH_MEDIA_TYPES];
 
