@@ -1,5 +1,7 @@
 import type { ImageId } from '../base/brand.js';
+import { assert } from '../base/assert.js';
 import { failedWith } from '../base/service-error.js';
+import { mayBecome } from '../domain/image.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
 
@@ -23,6 +25,7 @@ export async function writeDecided<T>(
 ): Promise<T> {
   const attempt = async (): Promise<T> => {
     const { result, effects } = await context.catalog.read(decide);
+    checkTransitions(effects);
     if (effects.length > 0) await context.catalog.write(effects, { opId: request.opId, subject: request.id });
     return result;
   };
@@ -35,4 +38,16 @@ export async function writeDecided<T>(
       }
     }
   });
+}
+
+// Images API v2 §4.2: a use case that decided on a transition outside the table has a bug, which must not reach the disk.
+function checkTransitions(effects: readonly Effect[]): void {
+  for (const effect of effects) {
+    if (effect.kind !== 'update-image') continue;
+    const { before, after } = effect;
+    assert(
+      after.status === before.status || mayBecome(before.status, after.status),
+      `an image may go from ${before.status} to ${after.status}`,
+    );
+  }
 }

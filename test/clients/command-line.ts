@@ -26,8 +26,9 @@ export async function runClient(
   program: 'openstack' | 'glance',
   args: readonly string[],
 ): Promise<Outcome> {
-  // glance takes anything but a terminal or a closed stdin for the data of the image.
-  const child = spawn('/bin/sh', ['-c', 'exec "$0" "$@" <&-', path.join('/usr/bin', program), ...args], {
+  // glance takes anything but a terminal or a closed stdin for the data of the image; openstack crashes on a closed one.
+  const stdin = program === 'glance' ? '<&-' : '</dev/null';
+  const child = spawn('/bin/sh', ['-c', `exec "$0" "$@" ${stdin}`, path.join('/usr/bin', program), ...args], {
     env: {
       ...cleanEnvironment(),
       PATH: '/usr/bin:/bin',
