@@ -36,11 +36,14 @@ export class Connection {
       this.#database.exec('pragma query_only = 1');
       return;
     }
+    // Before the first table and WAL fix it. A write touches one leaf of each list index it is in, some 40 pages for a new
+    // image, and every page goes to the log whole: half the page makes a commit a third quicker (docs/decisions/0013).
+    this.#database.exec('pragma page_size = 2048');
     this.#database.exec('pragma journal_mode = wal');
     this.#database.exec('pragma synchronous = full');
     this.#database.exec('pragma foreign_keys = 1');
-    // A checkpoint stalls the lane for some 10 ms: every 16 MiB of log instead of every 4 MiB.
-    this.#database.exec('pragma wal_autocheckpoint = 4096');
+    // A checkpoint stalls the lane for some 10 ms: every 32 MiB of log instead of every 2 MiB.
+    this.#database.exec('pragma wal_autocheckpoint = 16384');
     this.#database.exec('pragma journal_size_limit = 67108864');
   }
 

@@ -4,17 +4,22 @@ import type { LaneAnswer, LaneOperation } from './lane-protocol.js';
 
 /**
  * Applies the operations in one transaction with one fsync, each in a savepoint of its own, so that one that fails is
- * rolled back alone. Returns an answer for each; `frame` is what the group gets when anything of it is applied.
+ * rolled back alone; an operation that is a group of its own needs none. Returns an answer for each; `frame` is what the
+ * group gets when anything of it is applied.
  */
 export function commitGroup(connection: Connection, operations: readonly LaneOperation[], frame: number): LaneAnswer[] {
+  const [only, ...others] = operations;
   try {
-    connection.exec('begin immediate');
-    const answers = operations.map((operation) => applyAlone(connection, operation, frame));
+    connection.run('begin immediate');
+    const answers =
+      only !== undefined && others.length === 0
+        ? [apply(connection, only, frame)]
+        : operations.map((operation) => applyAlone(connection, operation, frame));
     if (answers.some((answer) => answer.kind === 'applied')) {
       connection.run("update meta set value = ? where name = 'frame'", frame);
-      connection.exec('commit');
+      connection.run('commit');
     } else {
-      connection.exec('rollback');
+      rollBack(connection);
     }
     return answers;
   } catch (error) {
@@ -25,9 +30,15 @@ export function commitGroup(connection: Connection, operations: readonly LaneOpe
 }
 
 function applyAlone(connection: Connection, operation: LaneOperation, frame: number): LaneAnswer {
-  const known = connection.get('select frame, nonce from ops where op_id = ?', operation.opId);
-  if (known !== undefined) return { kind: 'known', frame: integerAt(known, 0), nonce: textAt(known, 1) };
-  connection.exec('savepoint operation');
+  connection.run('savepoint operation');
+  const answer = apply(connection, operation, frame);
+  if (answer.kind !== 'applied') connection.run('rollback to operation');
+  connection.run('release operation');
+  return answer;
+}
+
+/** Runs the operation's statements; after any answer but `applied`, the caller undoes what they did. */
+function apply(connection: Connection, operation: LaneOperation, frame: number): LaneAnswer {
   let step = -1;
   try {
     const { opId, nonce, subject, atMs } = operation;
@@ -36,13 +47,14 @@ function applyAlone(connection: Connection, operation: LaneOperation, frame: num
       step += 1;
       connection.run(STATEMENTS[statement], ...values);
     }
-    connection.exec('release operation');
     return { kind: 'applied', frame };
   } catch (error) {
     const code = sqliteCode(error) ?? '';
     if (concernsTheFile(code) || !connection.inTransaction) throw error;
-    connection.exec('rollback to operation');
-    connection.exec('release operation');
+    // The id of the operation is unique: an earlier call has applied it.
+    const known =
+      step === -1 ? connection.get('select frame, nonce from ops where op_id = ?', operation.opId) : undefined;
+    if (known !== undefined) return { kind: 'known', frame: integerAt(known, 0), nonce: textAt(known, 1) };
     return { kind: 'refused', step, constraint: code.startsWith('SQLITE_CONSTRAINT'), message: messageOf(error) };
   }
 }
