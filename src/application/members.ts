@@ -1,5 +1,5 @@
 /** Sharing an image with projects: who may see and do what is the table of the Images API v2, reference §6.11. */
-import { asProjectId } from '../base/brand.js';
+import { asImageId, asProjectId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
@@ -8,7 +8,7 @@ import type { Member, MemberStatus } from '../domain/member.js';
 import { authorize, isService, owns } from '../domain/policy.js';
 import { checkText } from '../domain/text.js';
 import type { CatalogContext } from './catalog-context.js';
-import { findImage } from './find-image.js';
+import { findImage, imageNotFound } from './find-image.js';
 import { operationOf } from './operation-id.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
 import { writeDecided } from './write-decided.js';
@@ -129,11 +129,12 @@ async function changeMembers(
   decide: (image: Image, reader: CatalogReader) => MemberDecision,
 ): Promise<Member | undefined> {
   const { opId, repeatable } = operationOf(context.ids, caller, request.requestId);
-  const id = await context.catalog.read((reader) => findImage(reader, caller, request.imageId).id);
+  const id = asImageId(request.imageId);
+  if (id === undefined) throw imageNotFound(request.imageId);
   return writeDecided(context, { id, opId }, (reader) => {
+    const image = findImage(reader, caller, id);
     if (repeatable && reader.operation(opId) !== undefined)
       return { result: reader.member(id, asProjectId(request.memberId)), effects: [] };
-    const image = findImage(reader, caller, request.imageId);
     const { member, effect } = decide(image, reader);
     return { result: member, effects: [{ kind: 'require-image', id, version: image.version }, effect] };
   });

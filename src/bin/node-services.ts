@@ -10,7 +10,7 @@ import { openEmbeddedCatalog } from '../catalog/index.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
-import type { Image } from '../domain/image.js';
+import { dataOf, type Image } from '../domain/image.js';
 import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
@@ -98,13 +98,17 @@ async function recover(context: DataContext): Promise<void> {
   if (aborted + removed > 0) context.log.info({ aborted, removed }, 'gave up lost uploads and removed unused objects');
 }
 
-// The bytes that are still arriving are of no use, and the objects can go; neither needs to be waited for.
-function clearAfterDeletion(context: DataContext, image: Image): void {
+// The bytes that are still arriving are of no use. Whoever deletes an image may count on its room once the call returns;
+// when a store refuses, the image is gone all the same and the object is tried again later.
+async function clearAfterDeletion(context: DataContext, image: Image): Promise<void> {
   const gone = `Image ${image.id} was deleted while its data was being uploaded.`;
   context.uploads.stop(image.id, new ServiceError('IMAGE_GONE', gone));
-  context.garbage.collect().catch((error: unknown) => {
+  if (dataOf(image) === undefined) return;
+  try {
+    await context.garbage.collect();
+  } catch (error) {
     context.log.warn({ err: error }, 'unused objects not removed, will be tried again');
-  });
+  }
 }
 
 async function partsOf({ catalog, stores }: DataContext): Promise<readonly PartStatus[]> {

@@ -159,7 +159,8 @@ class Conductor {
       error instanceof ClientGoneError ||
       (error instanceof ServiceError && error.reason === 'CANCELLED');
     if (!gone && (!(error instanceof ServiceError) || error.reason === 'INTERNAL' || error.reason === 'DATA_CORRUPT')) {
-      const fields = { err: error, request_id: exchange.requestId, route: route.path, method: exchange.request.method };
+      const { requestId, trace } = exchange;
+      const fields = { err: error, request_id: requestId, trace, route: route.path, method: exchange.request.method };
       this.#context.log.error(fields, 'a request failed');
     }
     if (gone || response.headersSent) {

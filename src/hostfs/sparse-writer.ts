@@ -5,7 +5,7 @@ import { flushInTurn } from './flush-turns.js';
 /** Zero runs are looked for in pieces of this size, aligned in the file (DESIGN §5, "Full image"). */
 const PIECE_BYTES = 64 * 1024;
 /** After so many written bytes a flush starts in the background, so that the end is not one long fsync. */
-const FLUSH_EVERY_BYTES = 64 * MIB;
+const FLUSH_EVERY_BYTES = 32 * MIB;
 
 const ZEROS = Buffer.alloc(PIECE_BYTES);
 

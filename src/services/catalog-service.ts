@@ -18,8 +18,8 @@ import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
 import { uploadedDataOf } from './upload-message.js';
 
-/** Called after an image was deleted, so that the node can stop its upload and clear its objects. */
-export type OnDeleted = (image: Image) => void;
+/** Called after an image was deleted: the node stops its upload and clears its objects before the caller is answered. */
+export type OnDeleted = (image: Image) => Promise<void>;
 
 /** The catalog service: message to use case and back. Reasons are those of the use cases. */
 export class CatalogService {
@@ -64,7 +64,7 @@ export class CatalogService {
 
   async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
     const caller = await context.caller();
-    this.#onDeleted(await deleteImage(this.#context, caller, changeRequestOf(request)));
+    await this.#onDeleted(await deleteImage(this.#context, caller, changeRequestOf(request)));
     return {};
   }
 

@@ -20,7 +20,9 @@ const NEVER_ABORTED = new AbortController().signal;
 export function httpContext(callers: CallerResolver, options: CallOptions | undefined): ServiceContext {
   const metadata = options?.metadata ?? Metadata();
   return {
-    signal: options?.signal ?? NEVER_ABORTED,
+    get signal() {
+      return options?.signal ?? NEVER_ABORTED;
+    },
     caller: () => callers.resolve(metadata, { listener: 'http' }),
     fromNode: false,
   };
@@ -69,9 +71,6 @@ function binder(callers: CallerResolver) {
     type: MessageType<Partial, Message>,
     handle: (request: Message, context: ServiceContext) => Promise<Response>,
   ): (request: Partial, options?: CallOptions) => Promise<Response> {
-    return async (request, options) => {
-      options?.signal?.throwIfAborted();
-      return handle(type.fromPartial(request), httpContext(callers, options));
-    };
+    return async (request, options) => handle(type.fromPartial(request), httpContext(callers, options));
   };
 }
