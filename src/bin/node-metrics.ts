@@ -1,5 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { createRequestMetrics, type RequestSample } from '../gateway/index.js';
+import type { RequestSample } from '../gateway/index.js';
+// Not by the room's index, which would load the HTTP server before the catalog's process is started.
+import { createRequestMetrics } from '../gateway/request-metrics.js';
 
 /** The figures of a process for Prometheus: its own, requests by route, and running uploads. */
 export interface NodeMetrics {
@@ -9,7 +11,8 @@ export interface NodeMetrics {
 
 export function createNodeMetrics(runningUploads: () => number): NodeMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  // At its default of 10 ms the delay of an idle loop would show as 10 ms.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 1 });
   const observe = createRequestMetrics(registry);
   new Gauge({
     name: 'oriel_uploads_running',

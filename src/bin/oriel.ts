@@ -1,16 +1,42 @@
 #!/usr/bin/env node
-import { buildCli } from '../cli/build-cli.js';
-import { runCli } from '../cli/run-cli.js';
-import { cliDeps } from './cli-deps.js';
-import { addRoles } from './role-commands.js';
+import { Command } from 'commander';
+import { addRoles, ROLES } from './role-commands.js';
 
 const argv = process.argv.slice(2);
-const interrupted = new AbortController();
-// A role stops by its own rules; a command is cancelled and tidies up.
-process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
-const deps = cliDeps(process.env, interrupted.signal);
-const program = buildCli(deps);
-addRoles(program, deps.env);
-process.exitCode = await runCli(program, argv, deps);
-// What a command leaves open, such as a channel that is still closing, does not keep it from ending.
-process.exit();
+// A role loads what it needs and no command line, for a short start; its own signals stop it.
+if (ROLES.some((role) => role === argv[0]) && !argv.includes('--help') && !argv.includes('-h')) {
+  await runRole();
+} else {
+  await runCommand();
+}
+
+async function runRole(): Promise<void> {
+  // 2: the command line is wrong, as for every other command.
+  const program = new Command('oriel').exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
+  addRoles(program, process.env);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    process.exit();
+  } catch (error) {
+    const { describeError, EXIT } = await import('../cli/run-cli.js');
+    process.stderr.write(`oriel: ${describeError(error)}\n`);
+    process.exit(EXIT.failure);
+  }
+}
+
+async function runCommand(): Promise<void> {
+  const [{ buildCli }, { runCli }, { cliDeps }] = await Promise.all([
+    import('../cli/build-cli.js'),
+    import('../cli/run-cli.js'),
+    import('./cli-deps.js'),
+  ]);
+  const interrupted = new AbortController();
+  // A command is cancelled and tidies up.
+  process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
+  const deps = cliDeps(process.env, interrupted.signal);
+  const program = buildCli(deps);
+  addRoles(program, deps.env);
+  process.exitCode = await runCli(program, argv, deps);
+  // What a command leaves open, such as a channel that is still closing, does not keep it from ending.
+  process.exit();
+}

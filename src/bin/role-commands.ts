@@ -7,6 +7,9 @@ import type { CliDeps } from '../cli/deps.js';
 /** How long a stop may take before the process ends all the same: the doors' own drain and the closing of the catalog. */
 const STOP_MAX_MS = 20_000;
 
+/** The commands that run a role. */
+export const ROLES = ['serve', 'gateway'] as const;
+
 type Given = Record<string, string | undefined>;
 
 /** Adds the commands that run a role and go on until a signal. */

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { pino } from 'pino';
 import type { Log } from '../application/log.js';
 import type { Config, HostPort } from '../config/config.js';
-import { createGateway, type Gateway } from '../gateway/index.js';
-import { type GrpcServer, listenGrpc } from '../services/grpc-server.js';
+import type { createGateway as CreateGateway, Gateway } from '../gateway/index.js';
+import type { GrpcServer, listenGrpc as ListenGrpc } from '../services/grpc-server.js';
 import { catalogClient, httpContext, nodeClient } from '../services/in-process-clients.js';
 import { lockDataFolder } from './data-lock.js';
 import { createNodeMetrics } from './node-metrics.js';
@@ -30,9 +30,15 @@ export async function startNode(config: Config): Promise<RunningNode> {
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
   const lock = lockDataFolder(config.node.dataDir);
   try {
-    const services = await createNodeServices(config, log);
-    const gateway = await openGateway(config, services, log);
-    const doors = await openGrpcDoors(config, services, log);
+    const opening = createNodeServices(config, log);
+    // The catalog's process starts and migrates while the doors' packages are loaded.
+    const [services, { createGateway }, { listenGrpc }] = await Promise.all([
+      opening,
+      import('../gateway/index.js'),
+      import('../services/grpc-server.js'),
+    ]);
+    const gateway = await openGateway(createGateway, { config, services, log });
+    const doors = await openGrpcDoors(listenGrpc, { config, services, log });
     const http = await gateway.listen(config.node.http.host, config.node.http.port);
     const recovery = setInterval(() => {
       services.recover().catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
@@ -58,7 +64,13 @@ export async function startNode(config: Config): Promise<RunningNode> {
   }
 }
 
-function openGateway(config: Config, services: NodeServices, log: Log): Promise<Gateway> {
+interface Parts {
+  readonly config: Config;
+  readonly services: NodeServices;
+  readonly log: Log;
+}
+
+function openGateway(createGateway: typeof CreateGateway, { config, services, log }: Parts): Promise<Gateway> {
   const { callers, bytes } = services;
   const metrics = createNodeMetrics(() => services.runningUploads.count);
   return createGateway(
@@ -92,7 +104,7 @@ interface GrpcDoors {
   readonly all: readonly GrpcServer[];
 }
 
-async function openGrpcDoors(config: Config, services: NodeServices, log: Log): Promise<GrpcDoors> {
+async function openGrpcDoors(listenGrpc: typeof ListenGrpc, { config, services, log }: Parts): Promise<GrpcDoors> {
   const options = { callers: services.callers, log };
   const { tls } = config;
   const tcp = await listenGrpc(

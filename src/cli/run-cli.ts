@@ -34,12 +34,13 @@ async function run(program: Command, argv: readonly string[], stderr: OutputStre
       stderr.write('oriel: interrupted\n');
       return EXIT.interrupted;
     }
-    stderr.write(`oriel: ${describe(error)}\n`);
+    stderr.write(`oriel: ${describeError(error)}\n`);
     return EXIT.failure;
   }
 }
 
-function describe(error: unknown): string {
+/** The line that tells a user of an error. */
+export function describeError(error: unknown): string {
   if (error instanceof ServiceError) return `${printable(error.message, '\n')} (${error.reason})`;
   // The system's own errors say what and where: "ENOENT: no such file or directory, open 'x'".
   if (error instanceof Error && 'code' in error) return error.message;

@@ -2,4 +2,3 @@
 export { createGateway, type Gateway } from './gateway.js';
 export { createRemoteByteStreams } from './remote-byte-streams.js';
 export type { GatewayBackend, GatewayOptions, RequestSample } from './gateway-options.js';
-export { createRequestMetrics } from './request-metrics.js';

@@ -5,7 +5,8 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ServiceError } from '../../src/base/service-error.js';
 import type { OpenedRead } from '../../src/gateway/byte-streams.js';
-import { createGateway, createRequestMetrics, type Gateway, type GatewayOptions } from '../../src/gateway/index.js';
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway/index.js';
+import { createRequestMetrics } from '../../src/gateway/request-metrics.js';
 import { type FakeBackend, fakeBackend, fakeImage, IMAGE_ID } from './fake-backend.js';
 import { httpCall, type HttpCall } from './http-call.js';
 
