@@ -4,17 +4,27 @@ import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import type { CatalogContext } from './catalog-context.js';
 import { findImage, imageNotFound } from './find-image.js';
-import { operationOf } from './operation-id.js';
+import { operationOf, wasApplied } from './operation.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
-import { type Decided, writeDecided } from './write-decided.js';
+import { writeDecided } from './write-decided.js';
 
-/** Whose change, of which image, and against which version. */
+/** Which image changes, and against which version. */
 export interface ChangeRequest {
   readonly id: string;
   /** '' when the caller named none. */
   readonly requestId: string;
   readonly expectVersion: number | undefined;
 }
+
+/** What is done to the image, in a word that tells one kind of request from another. */
+export type ChangeName =
+  | 'update'
+  | 'delete'
+  | 'deactivate'
+  | 'reactivate'
+  | 'upload'
+  | `tag ${string}`
+  | `untag ${string}`;
 
 /** What a use case decided: the image as it will be and the effects; no effects: nothing to write. */
 export interface Decision {
@@ -29,14 +39,15 @@ export interface Decision {
 export async function changeImage(
   context: CatalogContext,
   caller: Caller,
-  request: ChangeRequest,
+  request: ChangeRequest & { readonly change: ChangeName },
   decide: (image: Image, reader: CatalogReader) => Decision,
 ): Promise<Image> {
   const id = asImageId(request.id);
   if (id === undefined) throw imageNotFound(request.id);
-  const { opId, repeatable } = operationOf(context.ids, caller, request.requestId);
-  return writeDecided(context, { id, opId, onlyOnce: request.expectVersion !== undefined }, (reader) => {
-    if (repeatable && reader.operation(opId) !== undefined) return replayed(reader, id);
+  const operation = operationOf(context.ids, caller, request.requestId, `${request.change} ${id}`);
+  return writeDecided(context, { id, operation, onlyOnce: request.expectVersion !== undefined }, (reader) => {
+    if (wasApplied(reader, operation))
+      return { result: asItIsNow(reader, caller, { id, change: request.change }), effects: [] };
     const before = findImage(reader, caller, id);
     checkVersion(before, request.expectVersion);
     const { image, effects } = decide(before, reader);
@@ -44,11 +55,15 @@ export async function changeImage(
   });
 }
 
-// The answer to a repeated request is the image as it is now; a repeated deletion finds the tombstone.
-function replayed(reader: CatalogReader, id: ImageId): Decided<Image> {
-  const image = reader.image(id);
-  if (image === undefined) throw imageNotFound(id);
-  return { result: image, effects: [] };
+// The answer to a repeated request is the image as it is now, if the caller may still see it; a repeated deletion finds the
+// tombstone of what it deleted.
+function asItIsNow(
+  reader: CatalogReader,
+  caller: Caller,
+  { id, change }: { readonly id: ImageId; readonly change: ChangeName },
+): Image {
+  const tombstone = change === 'delete' ? reader.image(id) : undefined;
+  return tombstone?.status === 'deleted' ? tombstone : findImage(reader, caller, id);
 }
 
 function checkVersion(image: Image, expected: number | undefined): void {

@@ -10,25 +10,35 @@ type TagRequest = Omit<ChangeRequest, 'expectVersion'> & { readonly tag: string 
 
 /** Adds a tag; an image that has it stays as it is. LIMIT_EXCEEDED: too many. Others: see changeImage. */
 export async function addTag(context: CatalogContext, caller: Caller, request: TagRequest): Promise<Image> {
-  return changeImage(context, caller, { ...request, expectVersion: undefined }, (before) => {
-    authorize('modify_image', caller, before);
-    if (before.tags.includes(request.tag)) return { image: before, effects: [] };
-    return withTags(context, before, normalTags([...before.tags, request.tag], context.rules.limits));
-  });
+  return changeImage(
+    context,
+    caller,
+    { ...request, change: `tag ${request.tag}`, expectVersion: undefined },
+    (before) => {
+      authorize('modify_image', caller, before);
+      if (before.tags.includes(request.tag)) return { image: before, effects: [] };
+      return withTags(context, before, normalTags([...before.tags, request.tag], context.rules.limits));
+    },
+  );
 }
 
 /** Removes a tag. NOT_FOUND: the image has no such tag. Others: see changeImage. */
 export async function removeTag(context: CatalogContext, caller: Caller, request: TagRequest): Promise<Image> {
-  return changeImage(context, caller, { ...request, expectVersion: undefined }, (before) => {
-    authorize('modify_image', caller, before);
-    if (!before.tags.includes(request.tag))
-      throw new ServiceError('NOT_FOUND', `image ${before.id} has no tag ${JSON.stringify(request.tag)}`);
-    return withTags(
-      context,
-      before,
-      before.tags.filter((tag) => tag !== request.tag),
-    );
-  });
+  return changeImage(
+    context,
+    caller,
+    { ...request, change: `untag ${request.tag}`, expectVersion: undefined },
+    (before) => {
+      authorize('modify_image', caller, before);
+      if (!before.tags.includes(request.tag))
+        throw new ServiceError('NOT_FOUND', `image ${before.id} has no tag ${JSON.stringify(request.tag)}`);
+      return withTags(
+        context,
+        before,
+        before.tags.filter((tag) => tag !== request.tag),
+      );
+    },
+  );
 }
 
 function withTags(context: CatalogContext, before: Image, tags: readonly string[]): Decision {

@@ -4,7 +4,10 @@ import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import { type NewImage, newImage } from '../domain/new-image.js';
 import type { CatalogContext } from './catalog-context.js';
-import { operationOf } from './operation-id.js';
+import { findImage } from './find-image.js';
+import { operationOf, usedForAnother } from './operation.js';
+
+const CREATED = 'create ';
 
 /** A new image, whose id and owner the caller may have left open. */
 export type CreateImageRequest = Omit<NewImage, 'id' | 'owner'> & {
@@ -23,7 +26,6 @@ export async function createImage(
   caller: Caller,
   request: CreateImageRequest,
 ): Promise<Image> {
-  const operation = operationOf(context.ids, caller, request.requestId);
   const image = newImage(
     {
       ...request,
@@ -32,11 +34,12 @@ export async function createImage(
     },
     { caller, rules: context.rules, protection: context.protection, nowMs: context.clock.nowMs() },
   );
+  const operation = operationOf(context.ids, caller, request.requestId, `${CREATED}${image.id}`);
   const written = await context.catalog.write([{ kind: 'insert-image', image }], {
     opId: operation.opId,
-    subject: image.id,
+    subject: operation.subject,
   });
-  return written.replayed ? earlier(context, operation.opId) : image;
+  return written.replayed ? earlier(context, caller, operation.opId) : image;
 }
 
 function chosenId(text: string): Image['id'] {
@@ -50,12 +53,10 @@ function chosenId(text: string): Image['id'] {
 }
 
 // The same request came twice: the first one made the image, under an id that this one cannot know.
-async function earlier(context: CatalogContext, opId: string): Promise<Image> {
+async function earlier(context: CatalogContext, caller: Caller, opId: string): Promise<Image> {
   return context.catalog.read((reader) => {
-    const id = asImageId(reader.operation(opId)?.subject ?? '');
-    const image = id === undefined ? undefined : reader.image(id);
-    if (image === undefined || image.status === 'deleted')
-      throw new ServiceError('STATE_CONFLICT', 'the image that this request_id created is deleted by now');
-    return image;
+    const subject = reader.operation(opId)?.subject ?? '';
+    if (!subject.startsWith(CREATED)) throw usedForAnother();
+    return findImage(reader, caller, subject.slice(CREATED.length));
   });
 }

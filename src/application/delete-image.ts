@@ -4,24 +4,26 @@ import { dataOf, type Image } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
-import type { Effect } from './ports/catalog.js';
+import type { Effect, Garbage } from './ports/catalog.js';
 
 /**
  * Deletes an image: the record becomes a tombstone and its objects become garbage in one step, and only then is a store
- * touched (CVE-2012-4573). FORBIDDEN: protected, or not the caller's. Others: see changeImage.
+ * touched (CVE-2012-4573). Returns the image as it was, or its tombstone when the request was a repetition. FORBIDDEN: protected, or not the caller's. Others: see changeImage.
  */
 export async function deleteImage(context: CatalogContext, caller: Caller, request: ChangeRequest): Promise<Image> {
-  return changeImage(context, caller, request, (before) => {
+  return changeImage(context, caller, { ...request, change: 'delete' }, (before) => {
     authorize('delete_image', caller, before);
     if (before.protected) throw new ServiceError('FORBIDDEN', `Image ${before.id} is protected and cannot be deleted.`);
     const deletedAtMs = context.clock.nowMs();
-    return { image: before, effects: [{ kind: 'delete-image', before, deletedAtMs }, ...garbageOf(before)] };
+    const effects = garbageOf(before).map((garbage): Effect => ({ kind: 'add-garbage', garbage }));
+    return { image: before, effects: [{ kind: 'delete-image', before, deletedAtMs }, ...effects] };
   });
 }
 
-function garbageOf(image: Image): readonly Effect[] {
+/** The objects that go with the image. */
+export function garbageOf(image: Image): readonly Garbage[] {
   const data = dataOf(image);
   if (data === undefined) return [];
   const objects = data.fileMap === null ? data.locations : [...data.locations, data.fileMap];
-  return objects.map(({ storeId, key }) => ({ kind: 'add-garbage', garbage: { storeId, key } }));
+  return objects.map(({ storeId, key }) => ({ storeId, key }));
 }

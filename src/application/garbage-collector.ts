@@ -33,6 +33,13 @@ export class GarbageCollector {
     return this.#next;
   }
 
+  /** Removes just these objects, which are garbage already. */
+  async remove(rows: readonly Garbage[]): Promise<void> {
+    const gone: Garbage[] = [];
+    for (const row of rows) if (await this.#remove(row)) gone.push(row);
+    if (gone.length > 0) await this.#forget(gone);
+  }
+
   #start(): Promise<number> {
     this.#next = undefined;
     const running = this.#collect().finally(() => {

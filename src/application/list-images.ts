@@ -17,6 +17,8 @@ export type ListImagesRequest = Omit<ImageQuery, 'scope' | 'after' | 'limit'> & 
   readonly limit: number | undefined;
 };
 
+const FILTERS_MAX = 128;
+
 /**
  * Returns a page of images, and whether it is full, so that more may follow. INVALID_ARGUMENT: the marker is no image that
  * the caller may see. FORBIDDEN: no role that may read.
@@ -28,6 +30,7 @@ export async function listImages(
 ): Promise<{ readonly images: readonly Image[]; readonly full: boolean }> {
   const { visibility, memberStatus, marker, limit: asked, ...filters } = request;
   authorize('get_images', caller, { owner: caller.projectId });
+  checkFilterCount(filters);
   // A filter on a property that the caller may not read matches nothing (reference §9.3 PP2: it must not be an oracle).
   const readable = filters.properties.every(({ name }) => context.protection.allows('read', name, caller));
   const { pageSizeDefault, pageSizeMax } = context.rules.limits;
@@ -54,4 +57,11 @@ async function visibleMarker(context: CatalogContext, caller: Caller, marker: st
       `marker ${JSON.stringify(marker.slice(0, 64))} is not the id of an image that you can see`,
     );
   }
+}
+
+// Each becomes a term of one SQL condition, whose depth is bounded.
+function checkFilterCount({ tags, properties, integers, times }: Omit<ImageQuery, 'scope' | 'after' | 'limit'>): void {
+  const count = tags.length + properties.length + integers.length + times.length;
+  if (count > FILTERS_MAX)
+    throw new ServiceError('INVALID_ARGUMENT', `a list may have at most ${FILTERS_MAX} filters, got ${count}`);
 }

@@ -9,7 +9,7 @@ import { authorize, isService, owns } from '../domain/policy.js';
 import { checkText } from '../domain/text.js';
 import type { CatalogContext } from './catalog-context.js';
 import { findImage, imageNotFound } from './find-image.js';
-import { operationOf } from './operation-id.js';
+import { operationOf, wasApplied } from './operation.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
 import { writeDecided } from './write-decided.js';
 
@@ -69,7 +69,7 @@ export async function createMember(
   if (request.memberId === '')
     throw new ServiceError('INVALID_ARGUMENT', 'member must be the id of a project, got an empty text');
   checkText('member', request.memberId);
-  const created = await changeMembers(context, caller, request, (image, reader) => {
+  const created = await changeMembers(context, caller, { ...request, change: 'add' }, (image, reader) => {
     authorize('add_member', caller, image);
     if (image.visibility !== 'shared') throw notShared(image);
     const memberId = asProjectId(request.memberId);
@@ -91,7 +91,7 @@ export async function updateMember(
   caller: Caller,
   request: MemberRequest & { readonly requestId: string; readonly status: MemberStatus },
 ): Promise<Member> {
-  const updated = await changeMembers(context, caller, request, (image, reader) => {
+  const updated = await changeMembers(context, caller, { ...request, change: 'answer' }, (image, reader) => {
     authorize('modify_member', caller, image);
     if (!isAdmin(caller) && request.memberId !== caller.projectId)
       throw new ServiceError('FORBIDDEN', 'Only the member itself can accept or reject an image.');
@@ -108,7 +108,7 @@ export async function deleteMember(
   caller: Caller,
   request: MemberRequest & { readonly requestId: string },
 ): Promise<void> {
-  await changeMembers(context, caller, request, (image, reader) => {
+  await changeMembers(context, caller, { ...request, change: 'remove' }, (image, reader) => {
     authorize('delete_member', caller, image);
     const member = existingMember(reader, image, request);
     return { member, effect: { kind: 'delete-member', imageId: image.id, memberId: member.memberId } };
@@ -125,16 +125,16 @@ interface MemberDecision {
 async function changeMembers(
   context: CatalogContext,
   caller: Caller,
-  request: MemberRequest & { readonly requestId: string },
+  request: MemberRequest & { readonly requestId: string; readonly change: 'add' | 'answer' | 'remove' },
   decide: (image: Image, reader: CatalogReader) => MemberDecision,
 ): Promise<Member | undefined> {
-  const { opId, repeatable } = operationOf(context.ids, caller, request.requestId);
   const id = asImageId(request.imageId);
   if (id === undefined) throw imageNotFound(request.imageId);
-  return writeDecided(context, { id, opId }, (reader) => {
+  const subject = JSON.stringify([request.change, id, request.memberId]);
+  const operation = operationOf(context.ids, caller, request.requestId, subject);
+  return writeDecided(context, { id, operation }, (reader) => {
     const image = findImage(reader, caller, id);
-    if (repeatable && reader.operation(opId) !== undefined)
-      return { result: reader.member(id, asProjectId(request.memberId)), effects: [] };
+    if (wasApplied(reader, operation)) return { result: reader.member(id, asProjectId(request.memberId)), effects: [] };
     const { member, effect } = decide(image, reader);
     return { result: member, effects: [{ kind: 'require-image', id, version: image.version }, effect] };
   });

@@ -12,7 +12,7 @@ export async function recoverUploads(
   const leases = await context.catalog.read((reader) => reader.uploadsOfNode(context.nodeId));
   let aborted = 0;
   for (const { uploadId, imageId } of leases) {
-    if (context.uploads.has(uploadId)) continue;
+    if (context.uploads.has({ uploadId, imageId })) continue;
     try {
       await abortUpload(context, { uploadId, imageId });
       aborted += 1;

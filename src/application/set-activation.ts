@@ -14,7 +14,7 @@ export async function setActivation(
   caller: Caller,
   request: Omit<ChangeRequest, 'expectVersion'> & { readonly action: 'deactivate' | 'reactivate' },
 ): Promise<Image> {
-  return changeImage(context, caller, { ...request, expectVersion: undefined }, (before) => {
+  return changeImage(context, caller, { ...request, change: request.action, expectVersion: undefined }, (before) => {
     authorize(request.action, caller, before);
     const status = request.action === 'deactivate' ? 'deactivated' : 'active';
     if (before.status === status) return { image: before, effects: [] };

@@ -11,7 +11,7 @@ export async function updateImage(
   caller: Caller,
   request: ChangeRequest & { readonly changes: readonly ImageChange[] },
 ): Promise<Image> {
-  return changeImage(context, caller, request, (before) => {
+  return changeImage(context, caller, { ...request, change: 'update' }, (before) => {
     // Images API v2 §6.4: an empty patch changes nothing, whoever sends it.
     if (request.changes.length === 0) return { image: before, effects: [] };
     authorize('modify_image', caller, before);

@@ -39,12 +39,11 @@ export async function uploadImage<Result>(
   signal: AbortSignal,
 ): Promise<Result> {
   const store = context.stores.named(request.storeName);
-  const begun = await commands.begin({ ...request, storeId: store.id });
   const stop = new AbortController();
+  const begun = await begin(context, commands, { ...request, storeId: store.id }, stop);
   const forward = (): void => stop.abort(signal.reason);
   signal.addEventListener('abort', forward, { once: true });
   if (signal.aborted) forward();
-  context.uploads.add(begun.uploadId, request.imageId, stop);
   const lease = { imageId: request.imageId, uploadId: begun.uploadId };
   try {
     const limited = limitSize(source, request.declaredSizeBytes, begun.maxSizeBytes);
@@ -59,6 +58,23 @@ export async function uploadImage<Result>(
   } finally {
     signal.removeEventListener('abort', forward);
     context.uploads.remove(begun.uploadId);
+  }
+}
+
+// The upload is known as running from before its lease can be seen, or recovery would give it up as lost.
+async function begin<Result>(
+  context: DataContext,
+  commands: UploadCommands<Result>,
+  request: Parameters<UploadCommands<Result>['begin']>[0],
+  stop: AbortController,
+): ReturnType<UploadCommands<Result>['begin']> {
+  const beginning = context.uploads.beginning(request.imageId);
+  try {
+    const begun = await commands.begin(request);
+    context.uploads.add(begun.uploadId, request.imageId, stop);
+    return begun;
+  } finally {
+    beginning.leased();
   }
 }
 

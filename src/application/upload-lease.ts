@@ -44,7 +44,7 @@ export async function beginUpload(
   const image = await changeImage(
     context,
     caller,
-    { id: request.imageId, requestId: '', expectVersion: undefined },
+    { id: request.imageId, change: 'upload', requestId: '', expectVersion: undefined },
     (before) => {
       authorize('upload_image', caller, before);
       if (before.status !== 'queued')
@@ -140,7 +140,8 @@ async function endUpload<T>(
 ): Promise<T> {
   const id = asImageId(request.imageId);
   if (id === undefined) throw imageNotFound(request.imageId);
-  return writeDecided(context, { id, opId: context.ids.uuid() }, (reader) => {
+  const operation = { opId: context.ids.uuid(), subject: id, repeatable: false };
+  return writeDecided(context, { id, operation }, (reader) => {
     const lease = reader.upload(asUploadId(request.uploadId));
     if (lease?.imageId !== id)
       throw new ServiceError('STATE_CONFLICT', `upload ${request.uploadId} of image ${id} has ended already`);

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.js';
 import { failedWith } from '../base/service-error.js';
 import { mayBecome } from '../domain/image.js';
 import type { CatalogContext } from './catalog-context.js';
+import type { Operation } from './operation.js';
 import type { CatalogReader, Effect } from './ports/catalog.js';
 
 /** What a use case decided on the strength of a read. No effects: there is nothing to write. */
@@ -20,14 +21,17 @@ const ATTEMPTS = 8;
  */
 export async function writeDecided<T>(
   context: CatalogContext,
-  request: { readonly id: ImageId; readonly opId: string; readonly onlyOnce?: boolean },
+  request: { readonly id: ImageId; readonly operation: Operation; readonly onlyOnce?: boolean },
   decide: (reader: CatalogReader) => Decided<T>,
 ): Promise<T> {
   const attempt = async (): Promise<T> => {
     const { result, effects } = await context.catalog.read(decide);
     checkTransitions(effects);
-    if (effects.length > 0) await context.catalog.write(effects, { opId: request.opId, subject: request.id });
-    return result;
+    if (effects.length === 0) return result;
+    const { opId, subject } = request.operation;
+    const { replayed } = await context.catalog.write(effects, { opId, subject });
+    // The same request came twice at once and the other was first: what it did is found by deciding again.
+    return replayed ? (await context.catalog.read(decide)).result : result;
   };
   return context.locks.run(request.id, async () => {
     for (let tries = 1; ; tries += 1) {

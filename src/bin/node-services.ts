@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { DataContext } from '../application/data-context.js';
+import { garbageOf } from '../application/delete-image.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageLocks } from '../application/image-locks.js';
 import type { Log } from '../application/log.js';
@@ -10,7 +11,7 @@ import { openEmbeddedCatalog } from '../catalog/index.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
-import { dataOf, type Image } from '../domain/image.js';
+import type { Image } from '../domain/image.js';
 import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
@@ -44,6 +45,9 @@ export interface NodeServices {
 const clock = { nowMs: () => Date.now() };
 const ids = { uuid: () => randomUUID() };
 
+/** Anyone may ask for the state of the parts, which costs writes to disk: an answer serves all who ask within so long. */
+const PARTS_AGE_MS = 2000;
+
 /** Opens catalog, stores and threads of a node, clears what an earlier run left, and makes its services. */
 export async function createNodeServices(config: Config, log: Log): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
@@ -64,7 +68,8 @@ export async function createNodeServices(config: Config, log: Log): Promise<Node
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,
   };
-  await recover(context);
+  // A node whose catalog cannot be written (a full disk) still serves reads; the leases are tried again later.
+  await recover(context).catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
 
   const view = new ImageView({
     protection: context.protection,
@@ -75,7 +80,7 @@ export async function createNodeServices(config: Config, log: Log): Promise<Node
   });
   const catalogService = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
   const bytes = new ByteStreamService(context, view, catalogService);
-  const parts = () => partsOf(context);
+  const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog: catalogService,
     data: new DataService(bytes),
@@ -103,12 +108,20 @@ async function recover(context: DataContext): Promise<void> {
 async function clearAfterDeletion(context: DataContext, image: Image): Promise<void> {
   const gone = `Image ${image.id} was deleted while its data was being uploaded.`;
   context.uploads.stop(image.id, new ServiceError('IMAGE_GONE', gone));
-  if (dataOf(image) === undefined) return;
   try {
-    await context.garbage.collect();
+    await context.garbage.remove(garbageOf(image));
   } catch (error) {
     context.log.warn({ err: error }, 'unused objects not removed, will be tried again');
   }
+}
+
+function sharedFor<T>(ageMs: number, ask: () => Promise<T>): () => Promise<T> {
+  let shared: { readonly answer: Promise<T>; readonly untilMs: number } | undefined;
+  return () => {
+    if (shared === undefined || shared.untilMs < clock.nowMs())
+      shared = { answer: ask(), untilMs: clock.nowMs() + ageMs };
+    return shared.answer;
+  };
 }
 
 async function partsOf({ catalog, stores }: DataContext): Promise<readonly PartStatus[]> {

@@ -20,6 +20,8 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
   serve.addHelpText('after', '\nExample:\n  oriel serve --data /var/lib/oriel --http 127.0.0.1:9292');
   serve.action(async ({ config: file, ...flags }: Given) => {
     const { config } = loadConfig({ file, env, flags, processors: availableParallelism() });
+    // The catalog and its log hold every project's metadata: nobody but the node's user and group reads them.
+    process.umask(0o027);
     // Only what a role needs is loaded, for short starts.
     const { startNode } = await import('./serve.js');
     const node = await startNode(config);

@@ -9,6 +9,7 @@ import { catalogClient, httpContext, nodeClient } from '../services/in-process-c
 import { lockDataFolder } from './data-lock.js';
 import { createNodeMetrics } from './node-metrics.js';
 import { createNodeServices, type NodeServices } from './node-services.js';
+import { clearSocket } from './socket-file.js';
 import { tlsTextsOf } from './tls-files.js';
 
 const RECOVERY_INTERVAL_MS = 60_000;
@@ -124,8 +125,7 @@ async function openGrpcDoors(listenGrpc: typeof ListenGrpc, { config, services, 
     },
     options,
   );
-  // The data folder's lock says that no node uses the socket, so a file there is a leftover.
-  rmSync(config.node.socketPath, { force: true });
+  await clearSocket(config.node.socketPath);
   mkdirSync(dirname(config.node.socketPath), { recursive: true, mode: 0o750 });
   const previous = process.umask(0o117);
   try {

@@ -24,15 +24,20 @@ const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
 const VERSION = 'select version from images where id = ?';
 const MEMBER_COLUMNS = 'image_id, member_id, status, created_at, updated_at';
 const UPLOAD_COLUMNS = 'upload_id, image_id, node_id, store_id, object_key, map_key, started_at';
-/** Some 2 KB an image: 20 MB at most in use. */
+/** Images kept in memory: by number, and by the text they hold, of which a user may put 8 MiB into one. */
 const CACHED_IMAGES = 10_000;
+const CACHED_CHARACTERS = 16 * 1024 * 1024;
 /** More uploads than a node can run at once; the bound keeps the read short. */
 const UPLOADS_LIMIT = 10_000;
 
 /** The typed reads of the port over one connection, and the cache of whole images. */
 export class EmbeddedReader implements CatalogReader {
   readonly #connection: Connection;
-  readonly #images = new LRUCache<ImageId, Image>({ max: CACHED_IMAGES });
+  readonly #images = new LRUCache<ImageId, Image>({
+    max: CACHED_IMAGES,
+    maxSize: CACHED_CHARACTERS,
+    sizeCalculation: charactersOf,
+  });
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -143,4 +148,12 @@ function keyAt(row: Row, index: number): ObjectKey {
 
 function damaged(what: string, value: unknown): never {
   throw new ServiceError('DATA_CORRUPT', `catalog: a stored ${what} is ${JSON.stringify(value)}`);
+}
+
+/** The characters of the image's texts, and some for its fields. */
+function charactersOf(image: Image): number {
+  let characters = 512;
+  for (const tag of image.tags) characters += tag.length;
+  for (const [name, value] of image.properties) characters += name.length + value.length;
+  return characters;
 }

@@ -17,7 +17,6 @@ import { Connection } from './connection.js';
 import { type LaneLog, WriteLane } from './lane/write-lane.js';
 import { BOUNDED_BUDGETS, findImages, type FindRequest, type Found, THOROUGH_BUDGETS } from './list/find-images.js';
 import { ReaderPool } from './list/reader-pool.js';
-import { UNLISTED_STATUSES } from './terms.js';
 import { compileEffects } from './write/compile-effects.js';
 
 export interface EmbeddedCatalogOptions {
@@ -29,6 +28,9 @@ export interface EmbeddedCatalogOptions {
   /** How often old operations are removed; a minute unless told. */
   readonly pruneEveryMs?: number;
 }
+
+/** Searches of a slow list when images that it found change meanwhile; after the last, those are left out. */
+const LIST_ATTEMPTS = 3;
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SILENT: LaneLog = { warn: () => undefined };
@@ -116,9 +118,14 @@ export class EmbeddedCatalog implements Catalog {
       return { request, images: found === undefined ? undefined : this.#load(found) };
     });
     if (near.images !== undefined) return near.images;
-    const found = await this.#pool.find({ ...near.request, budgets: THOROUGH_BUDGETS });
-    // What was deleted since the thread's snapshot is left out.
-    return this.#inSnapshot(() => this.#load(found).filter((image) => !UNLISTED_STATUSES.includes(image.status)));
+    for (let attempt = 1; ; attempt += 1) {
+      const found = await this.#pool.find({ ...near.request, budgets: THOROUGH_BUDGETS });
+      const versions = new Map(found.map(({ id, version }) => [id, version]));
+      const images = this.#inSnapshot(() => this.#load(found));
+      // An image that changed since the thread's snapshot may match no more, or be nothing for this caller any longer.
+      const unchanged = images.filter(({ id, version }) => versions.get(id) === version);
+      if (unchanged.length === found.length || attempt === LIST_ATTEMPTS) return unchanged;
+    }
   }
 
   #marker(id: ImageId): Image {

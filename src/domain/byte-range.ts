@@ -27,6 +27,7 @@ export function resolveRange(
 
 function outside(asked: string, sizeBytes: number): ServiceError {
   return new ServiceError('RANGE_INVALID', `${asked} are outside the image, which has ${sizeBytes} bytes`, {
-    details: { size: String(sizeBytes) },
+    // RFC 9110 §14.4: an unsatisfied range is answered with the size.
+    details: { content_range: `bytes */${sizeBytes}` },
   });
 }

@@ -24,6 +24,11 @@ export type ImageChange =
   | { readonly field: 'tags'; readonly value: readonly string[] }
   | { readonly field: 'property'; readonly name: string; readonly action: PropertyAction };
 
+type BaseChange = Exclude<ImageChange, { readonly field: 'property' }>;
+
+/** More than the attributes, tags and properties of an image could need, whatever the quotas. */
+const CHANGES_MAX = 1000;
+
 export interface ChangeContext {
   readonly caller: Caller;
   readonly rules: ImageRules;
@@ -37,13 +42,23 @@ export interface ChangeContext {
  * present. LIMIT_EXCEEDED: too many tags or properties.
  */
 export function applyChanges(before: Image, changes: readonly ImageChange[], context: ChangeContext): Image {
-  let image = before;
-  for (const change of changes) image = applyChange(image, change, context);
-  checkPropertyCount(image.properties, context.rules.limits);
+  if (changes.length > CHANGES_MAX)
+    throw new ServiceError(
+      'LIMIT_EXCEEDED',
+      `one request may make at most ${CHANGES_MAX} changes, got ${changes.length}`,
+    );
+  // One copy for all changes: a copy for each would take minutes for a hostile list of them.
+  const properties = new Map(before.properties);
+  let image: Image = { ...before, properties };
+  for (const change of changes) {
+    if (change.field === 'property') changeProperty(properties, change.name, change.action, context);
+    else image = applyChange(image, change, context);
+  }
+  checkPropertyCount(properties, context.rules.limits);
   return { ...image, version: before.version + 1, updatedAtMs: context.nowMs };
 }
 
-function applyChange(image: Image, change: ImageChange, context: ChangeContext): Image {
+function applyChange(image: Image, change: BaseChange, context: ChangeContext): Image {
   const { caller, rules } = context;
   switch (change.field) {
     case 'name':
@@ -70,8 +85,6 @@ function applyChange(image: Image, change: ImageChange, context: ChangeContext):
       return { ...image, minRamMib: checkMinimum('min_ram', change.value) };
     case 'tags':
       return { ...image, tags: normalTags(change.value, rules.limits) };
-    case 'property':
-      return { ...image, properties: changeProperty(image, change.name, change.action, context) };
   }
 }
 
@@ -87,14 +100,14 @@ function nextFormat(image: Image, attribute: string, value: string | null, allow
 }
 
 function changeProperty(
-  image: Image,
+  properties: Map<string, string>,
   name: string,
   action: PropertyAction,
   { caller, protection }: ChangeContext,
-): ReadonlyMap<string, string> {
+): void {
   if (action.kind !== 'remove') checkProperty(name, action.value);
   checkPropertyAllowed(name);
-  const exists = image.properties.has(name);
+  const exists = properties.has(name);
   const readable = exists && protection.allows('read', name, caller);
   if (action.kind === 'create' && readable)
     throw new ServiceError('STATE_CONFLICT', `Property ${name} already present.`);
@@ -104,8 +117,6 @@ function changeProperty(
   const operation = action.kind === 'remove' ? 'delete' : exists ? 'update' : 'create';
   if ((exists && !readable) || !protection.allows(operation, name, caller))
     throw new ServiceError('FORBIDDEN', `Attribute '${name}' is reserved.`);
-  const properties = new Map(image.properties);
   if (action.kind === 'remove') properties.delete(name);
   else properties.set(name, action.value);
-  return properties;
 }

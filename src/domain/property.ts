@@ -6,7 +6,7 @@ const RESERVED = new Set([
   ...['location', 'locations', 'deleted', 'deleted_at', 'stores', 'direct_url', 'tags'],
   ...['id', 'name', 'status', 'visibility', 'size', 'virtual_size', 'checksum', 'os_hash_algo', 'os_hash_value'],
   ...['protected', 'os_hidden', 'min_disk', 'min_ram', 'owner', 'disk_format', 'container_format'],
-  ...['created_at', 'updated_at', 'self', 'file', 'schema', 'version'],
+  ...['created_at', 'updated_at', 'self', 'file', 'schema'],
 ]);
 
 const UUID = /^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/;

@@ -9,6 +9,7 @@ const DETAIL_HEADERS = {
   allow: 'Allow',
   accept_patch: 'Accept-Patch',
   content_range: 'Content-Range',
+  retry_after: 'Retry-After',
 } as const;
 /** Carries the reason of a failure for machines; several reasons share a status. */
 export const REASON_HEADER = 'oriel-error-reason';

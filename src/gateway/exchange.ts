@@ -120,6 +120,8 @@ export class Exchange {
       if (value !== undefined) metadata.set(name, value);
     }
     metadata.set('x-openstack-request-id', this.requestId);
+    // The door that the caller used is this one: a gateway's own way to the node proves nothing of its callers.
+    metadata.set('x-oriel-relayed', 'http');
     if (!metadata.has('traceparent')) metadata.set('traceparent', newTraceparent());
     return metadata;
   }
@@ -127,6 +129,7 @@ export class Exchange {
   #signal(): AbortSignal {
     const controller = new AbortController();
     const { response } = this;
+    if (response.destroyed) controller.abort();
     response.once('close', () => {
       if (!response.writableFinished) controller.abort();
     });

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, Server } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { REASONS } from '../base/error-table.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Answer } from './answer.js';
 import { installConnectionRules } from './connection-rules.js';
@@ -158,10 +159,13 @@ class Conductor {
       response.destroyed ||
       error instanceof ClientGoneError ||
       (error instanceof ServiceError && error.reason === 'CANCELLED');
-    if (!gone && (!(error instanceof ServiceError) || error.reason === 'INTERNAL' || error.reason === 'DATA_CORRUPT')) {
+    const status = error instanceof ServiceError ? REASONS[error.reason].http : 500;
+    if (!gone && status >= 500) {
       const { requestId, trace } = exchange;
       const fields = { err: error, request_id: requestId, trace, route: route.path, method: exchange.request.method };
-      this.#context.log.error(fields, 'a request failed');
+      // 500 is a bug or lost data; above, something that the node needs does not answer.
+      if (status === 500) this.#context.log.error(fields, 'a request failed');
+      else this.#context.log.warn(fields, 'a request failed');
     }
     if (gone || response.headersSent) {
       response.destroy();

@@ -5,6 +5,7 @@
  */
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { asImageId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { ByteStreams, CallOptions, OpenedRead, RangeRequest } from './byte-streams.js';
@@ -74,6 +75,8 @@ class RemoteNode {
 
   /** Starts a request; its errors are the caller's to handle. */
   request(method: 'GET' | 'PUT', imageId: string, headers: Record<string, string>, call: CallOptions): ClientRequest {
+    // A path such as `..` would be another one; only UUIDs name images.
+    if (asImageId(imageId) === undefined) throw new ServiceError('NOT_FOUND', `No image found with ID ${imageId}`);
     const url = new URL(`${DATA_PATH}/${encodeURIComponent(imageId)}/data`, this.#baseUrl);
     for (const [name, values] of call.metadata) {
       const texts = values.filter((value) => typeof value === 'string');

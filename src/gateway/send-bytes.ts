@@ -26,6 +26,11 @@ export async function sendBytes(exchange: Exchange, read: OpenedRead, options: S
   try {
     // Headers go with the first chunk: a read that fails before it can still be answered with an error.
     await pump(chunks, response, { ...options, headers, lengthBytes: read.lengthBytes });
+  } catch (error) {
+    // Before the iterator ends, which frees the memory of a chunk that the kernel may still be taking: another read would
+    // fill it, and a client that wakes up would get that.
+    if (response.headersSent) response.destroy();
+    throw error;
   } finally {
     await chunks.return?.();
   }

@@ -18,6 +18,9 @@ import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
 import { uploadedDataOf } from './upload-message.js';
 
+/** A page ends early when its images hold more text than this; a thousand of the largest would not fit into memory. */
+const PAGE_CHARACTERS = 16 * 1024 * 1024;
+
 /** Called after an image was deleted: the node stops its upload and clears its objects before the caller is answered. */
 export type OnDeleted = (image: Image) => Promise<void>;
 
@@ -47,9 +50,10 @@ export class CatalogService {
   async listImages(request: wire.ListImagesRequest, context: ServiceContext): Promise<wire.ListImagesResponse> {
     const caller = await context.caller();
     const { images, full } = await listImages(this.#context, caller, listRequestOf(request));
+    const page = firstCharacters(images, PAGE_CHARACTERS);
     return {
-      images: images.map((image) => this.#view.message(caller, image)),
-      nextPageToken: full ? (images.at(-1)?.id ?? '') : '',
+      images: page.map((image) => this.#view.message(caller, image)),
+      nextPageToken: full || page.length < images.length ? (page.at(-1)?.id ?? '') : '',
     };
   }
 
@@ -64,7 +68,8 @@ export class CatalogService {
 
   async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
     const caller = await context.caller();
-    await this.#onDeleted(await deleteImage(this.#context, caller, changeRequestOf(request)));
+    const image = await deleteImage(this.#context, caller, changeRequestOf(request));
+    if (image.status !== 'deleted') await this.#onDeleted(image);
     return {};
   }
 
@@ -160,6 +165,16 @@ export class CatalogService {
     await abortUpload(this.#context, request);
     return {};
   }
+}
+
+// At least one, so that every page gets on.
+function firstCharacters(images: readonly Image[], limit: number): readonly Image[] {
+  let characters = 0;
+  const end = images.findIndex(({ properties }, index) => {
+    for (const [name, value] of properties) characters += name.length + value.length;
+    return characters > limit && index > 0;
+  });
+  return end === -1 ? images : images.slice(0, end);
 }
 
 function requireNode(context: ServiceContext): void {

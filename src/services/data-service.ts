@@ -11,19 +11,25 @@ import type { ByteStreamService } from './byte-stream-service.js';
 import { numberOf } from './image-request.js';
 import type { ServiceContext } from './service-context.js';
 
+const IDLE_MS = 120_000;
+
 /** The data service: chunks over gRPC from and to the byte streams. */
 export class DataService {
   readonly #bytes: ByteStreamService;
+  readonly #idleMs: number;
 
-  constructor(bytes: ByteStreamService) {
+  /** A client of an upload may send nothing for `idleMs` at most. */
+  constructor(bytes: ByteStreamService, idleMs = IDLE_MS) {
     this.#bytes = bytes;
+    this.#idleMs = idleMs;
   }
 
   async uploadImage(
     requests: AsyncIterable<UploadImageRequest>,
     context: ServiceContext,
   ): Promise<UploadImageResponse> {
-    const parts = requests[Symbol.asyncIterator]();
+    await context.caller();
+    const parts = withIdleLimit(requests[Symbol.asyncIterator](), this.#idleMs);
     const header = await firstHeader(parts);
     const image = await this.#bytes.write(
       { imageId: header.imageId, sizeBytes: numberOf(header.size, 'size'), storeId: header.store },
@@ -65,6 +71,22 @@ export class DataService {
       for (let start = 0; start < chunk.length; start += UNIT_BYTES)
         yield { part: { $case: 'chunk', value: Buffer.from(chunk.subarray(start, start + UNIT_BYTES)) } };
   }
+}
+
+// Keepalive tells of a living connection, not of a client that means to go on.
+function withIdleLimit<T>(parts: AsyncIterator<T>, idleMs: number): AsyncIterator<T> {
+  return {
+    next: () =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          reject(new ServiceError('DEADLINE_EXCEEDED', `the client sent nothing for ${idleMs} ms`));
+        }, idleMs);
+        parts
+          .next()
+          .then(resolve, reject)
+          .finally(() => clearTimeout(timer));
+      }),
+  };
 }
 
 async function firstHeader(parts: AsyncIterator<UploadImageRequest>): Promise<UploadHeader> {

@@ -1,9 +1,10 @@
 import { ServerCredentials } from '@grpc/grpc-js';
-import { createServer, type Server, type ServerMiddleware } from 'nice-grpc';
+import { createServer, type Metadata, type Server, type ServerMiddleware } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Log } from '../application/log.js';
+import type { Credentials } from '../application/ports/authenticator.js';
 import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
@@ -85,13 +86,19 @@ function callMiddleware(
       return yield* call.next(call.request, {
         ...context,
         fromNode: false,
-        caller: () =>
-          callers.resolve(context.metadata, { listener, peerCertificate: clientCertificateOf(context.metadata) }),
+        caller: () => callers.resolve(context.metadata, doorOf(context.metadata, listener)),
       });
     } catch (error) {
       throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace }, 'call failed'));
     }
   };
+}
+
+// A call that a gateway relays is its caller's, who came by HTTP: neither the gateway's certificate nor its right to the
+// socket makes the caller a host.
+function doorOf(metadata: Metadata, listener: 'tcp' | 'unix'): Pick<Credentials, 'listener' | 'peerCertificate'> {
+  if (metadata.has('x-oriel-relayed')) return { listener: 'http' };
+  return { listener, peerCertificate: clientCertificateOf(metadata) };
 }
 
 function credentialsOf({ tls }: GrpcDoor): ServerCredentials {

@@ -1,4 +1,4 @@
-import type { Caller } from '../domain/caller.js';
+import { type Caller, isAdmin } from '../domain/caller.js';
 import { dataOf, type Image } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import type { Member } from '../domain/member.js';
@@ -31,7 +31,9 @@ export class ImageView {
 
   message(caller: Caller, image: Image): ImageMessage {
     const { protection, showLocations, showDirectUrl } = this.#options;
-    const personal = (showLocations || showDirectUrl) && allows('get_image_location', caller, image);
+    // Images API v2 §6.3: the locations of a deactivated image are the administrators'.
+    const blocked = image.status === 'deactivated' && !isAdmin(caller);
+    const personal = (showLocations || showDirectUrl) && !blocked && allows('get_image_location', caller, image);
     if (personal || !protection.allowsEverything) return this.#personal(caller, image, personal);
     const known = this.#plain.get(image);
     if (known !== undefined) return known;

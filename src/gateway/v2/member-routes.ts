@@ -35,7 +35,14 @@ function memberListRoutes(context: RouteContext): readonly Route[] {
       path,
       body: 'none',
       async handle(exchange) {
-        const { members } = await catalog.listMembers({ imageId: exchange.param('id'), pageToken: '' }, exchange.call);
+        const members: ImageMember[] = [];
+        // The Images API has no pages of members.
+        for (let pageToken = ''; ; ) {
+          const page = await catalog.listMembers({ imageId: exchange.param('id'), pageToken }, exchange.call);
+          members.push(...page.members);
+          pageToken = page.nextPageToken;
+          if (pageToken === '') break;
+        }
         return json({ members: members.map(memberJson), schema: '/v2/schemas/members' });
       },
     },
