@@ -29,7 +29,7 @@ export async function sendBytes(exchange: Exchange, read: OpenedRead, options: S
   } catch (error) {
     // Before the iterator ends, which frees the memory of a chunk that the kernel may still be taking: another read would
     // fill it, and a client that wakes up would get that.
-    if (response.headersSent) response.destroy();
+    if (error instanceof ClientGoneError) response.destroy();
     throw error;
   } finally {
     await chunks.return?.();

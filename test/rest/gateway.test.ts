@@ -49,7 +49,7 @@ describe('identity', () => {
     };
     await call({ path: IMAGE_PATH, headers: { ...headers, cookie: 'c', 'x-openstack-request-id': 'req-1' } });
     const metadata = Object.fromEntries(backend.calls.at(-1)?.metadata ?? []);
-    expect(metadata).toEqual({ ...headers, 'x-openstack-request-id': 'req-1' });
+    expect(metadata).toEqual({ ...headers, 'x-openstack-request-id': 'req-1', 'x-oriel-relayed': 'http' });
   });
 
   it.each<[string, HttpCall]>([
