@@ -13,7 +13,15 @@ import { compareHits, type Hit, type Place, readStream } from './index-stream.js
 import { type Condition, hintOf } from './list-filter.js';
 import { fullOrder, type IndexedOrder, indexedOrder, orderSql, sortValueOf } from './list-order.js';
 import { conditionOf, type Found, type Search, startOf } from './search.js';
-import { directWay, isEmptyScope, type OrderedWay, orderedWays, type UnorderedWay, unorderedWays } from './ways.js';
+import {
+  directWay,
+  isEmptyScope,
+  type OrderedWay,
+  orderedWays,
+  scopeWays,
+  type UnorderedWay,
+  unorderedWays,
+} from './ways.js';
 
 export interface FindRequest {
   readonly query: ImageQuery;
@@ -59,7 +67,7 @@ function find(reader: Reader, search: Search, budgets: readonly number[]): reado
   const order = indexedOrder(search.order, search.fixed);
   const direct = directWay(search.query);
   const ordered = order === undefined ? [] : orderedWays(search, order.key);
-  const unordered = unorderedWays(search);
+  const unordered = order === undefined ? [...unorderedWays(search), ...scopeWays(search)] : unorderedWays(search);
   const [only] = ordered;
   if (order !== undefined && only !== undefined && ordered.length + unordered.length === 1 && direct === undefined) {
     const found = readUnfiltered(connection, search, { order, way: only });

@@ -39,6 +39,11 @@ export function unorderedWays(asked: Asked): readonly UnorderedWay[] {
   ];
 }
 
+/** All of the scope: the way of an order without a table when the caller sees few images. */
+export function scopeWays({ query }: Asked): readonly UnorderedWay[] {
+  return scopeFacts(query).map((facts) => postsOf(facts, query));
+}
+
 /** A filter that seldom matches more than a few images, whatever the order: tried before all else. */
 export function directWay(query: ImageQuery): UnorderedWay | undefined {
   if (query.ids.length > 0) {
