@@ -10,7 +10,7 @@ import { type Connection, integerAt, type Row, textAt } from '../connection.js';
 import { walkGroups } from './group-walk.js';
 import { type ImageKind, imageKinds } from './image-kinds.js';
 import { compareHits, type Hit, type Place, readStream } from './index-stream.js';
-import { type Condition, hintOf } from './list-filter.js';
+import type { Condition } from './list-filter.js';
 import { fullOrder, type IndexedOrder, indexedOrder, orderSql, sortValueOf } from './list-order.js';
 import { conditionOf, type Found, type Search, startOf } from './search.js';
 import {
@@ -73,7 +73,7 @@ function find(reader: Reader, search: Search, budgets: readonly number[]): reado
     const found = readUnfiltered(connection, search, { order, way: only });
     if (found !== undefined) return found;
   }
-  for (const [index, budget] of budgets.entries()) {
+  for (const budget of budgets) {
     if (direct !== undefined && holdsAtMost(connection, direct, budget)) return readSorted(connection, search, direct);
     for (const way of ordered) {
       const found = order === undefined ? undefined : readOrdered(connection, search, { order, way, budget });
@@ -83,7 +83,8 @@ function find(reader: Reader, search: Search, budgets: readonly number[]): reado
       if (holdsAtMost(connection, way, budget)) return readSorted(connection, search, way);
     }
     if (order !== undefined) continue;
-    const affordable = budgets.slice(0, index + 1);
+    // Without a bound a search must try its ways in turn again, or it stays in the first.
+    const affordable = budget === Number.MAX_SAFE_INTEGER ? budgets : [budget];
     const found =
       search.order[0]?.field === 'id'
         ? readById(connection, search, budget)
@@ -123,8 +124,7 @@ function readOrdered(
   search: Search,
   how: { readonly order: IndexedOrder; readonly way: OrderedWay; readonly budget: number },
 ): readonly Found[] | undefined {
-  const hint = how.way.hinted ? hintOf(search.query) : ANYTHING;
-  return merge(connection, search, { ...how, hint, filter: conditionOf(search) });
+  return merge(connection, search, { ...how, hint: how.way.hint, filter: conditionOf(search) });
 }
 
 interface Merge {
@@ -195,16 +195,17 @@ function holdsAtMost(connection: Connection, way: UnorderedWay, budget: number):
 function readSorted(connection: Connection, search: Search, way: UnorderedWay | undefined): readonly Found[] {
   const filter = conditionOf(search);
   const start = startOf(search);
+  const select = way?.narrowed ?? way?.select;
   // Distinct, since an image may be in two streams of the scope; CROSS JOIN keeps the way the outer loop.
   const from =
-    way === undefined
+    select === undefined
       ? 'images i'
-      : `(select distinct id from (${way.select.sql})) w cross join images i on i.id = w.id`;
+      : `(select distinct id from (${select.sql})) w cross join images i on i.id = w.id`;
   return connection
     .all(
       `select i.id, i.version from ${from} where ${filter.sql} and ${start.sql} ` +
         `order by ${orderSql(search.order)} limit ?`,
-      ...(way?.select.values ?? []),
+      ...(select?.values ?? []),
       ...filter.values,
       ...start.values,
       search.limit,

@@ -2,21 +2,25 @@
 import type { ImageQuery } from '../../domain/image-query.js';
 import { type Fact, termOf } from '../terms.js';
 import type { Fixed, Search } from './search.js';
-import { both, type Condition, propertyFacts, rangeOf, tagFacts, timeOf } from './list-filter.js';
+import { both, type Condition, hintOf, propertyFacts, rangeOf, tagFacts, timeOf } from './list-filter.js';
 import { listingKeyOf } from './list-order.js';
 import type { ListingKey } from '../write/statements.js';
 
 /** Terms whose images together hold the page, each read in the order of the list. */
 export interface OrderedWay {
   readonly terms: readonly number[];
-  /** Whether the rows of its terms carry the hints for scope and owner. */
-  readonly hinted: boolean;
+  /** What a row `p` of its terms tells by itself: false only for images that are not in the search. */
+  readonly hint: Condition;
 }
 
 /** A select of the ids of some images, in no order, that holds the page: all are read and sorted. */
 export interface UnorderedWay {
   readonly select: Condition;
+  /** The same without some images that are not in the search; reads no fewer rows of the index. */
+  readonly narrowed?: Condition;
 }
+
+const ANYTHING: Condition = { sql: '1', values: [] };
 
 /** What is asked for, wherever the page starts. */
 type Asked = Pick<Search, 'query' | 'fixed'>;
@@ -24,8 +28,8 @@ type Asked = Pick<Search, 'query' | 'fixed'>;
 /** The ways in the order of a table of the index; `key` says which. */
 export function orderedWays(asked: Asked, key: ListingKey): readonly OrderedWay[] {
   const { query } = asked;
-  const ways = factsOfFilters(asked, key).map((facts) => ({ terms: termsOf(facts, query), hinted: true }));
-  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hinted: false }))];
+  const ways = factsOfFilters(asked, key).map((facts) => ({ terms: termsOf(facts, query), hint: hintFor(asked) }));
+  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hint: ANYTHING }))];
 }
 
 /** The ways through an index that has not the order of the list. */
@@ -35,7 +39,10 @@ export function unorderedWays(asked: Asked): readonly UnorderedWay[] {
     ...imageIndexes(query),
     ...groups(asked),
     ...ranges(query),
-    ...factsOfFilters(asked, 'created_at').map((facts) => postsOf(facts, query)),
+    ...factsOfFilters(asked, 'created_at').map((facts) => ({
+      ...postsOf(facts, query),
+      narrowed: selectIds('created_at', termsOf(facts, query), hintFor(asked)).select,
+    })),
   ];
 }
 
@@ -102,7 +109,7 @@ function groups(asked: Asked): readonly UnorderedWay[] {
 }
 
 function postsOf(facts: readonly Fact[], query: ImageQuery): UnorderedWay {
-  return selectIds('created_at', termsOf(facts, query), { sql: '1', values: [] });
+  return selectIds('created_at', termsOf(facts, query), ANYTHING);
 }
 
 function selectIds(key: ListingKey, terms: readonly number[], condition: Condition): UnorderedWay {
@@ -117,6 +124,23 @@ function selectIds(key: ListingKey, terms: readonly number[], condition: Conditi
 
 function fromImages(condition: Condition): UnorderedWay {
   return { select: { sql: `select i.id as id from images i where ${condition.sql}`, values: condition.values } };
+}
+
+/**
+ * The hint for rows of a filter's terms: scope and owner, and whether the image has the terms of the other filters. An
+ * index tells the latter in a third of the time that the image takes.
+ */
+function hintFor(asked: Asked): Condition {
+  const { query } = asked;
+  const filters = factsOfFilters(asked, 'created_at');
+  const meeting = filters.length < 2 ? [] : filters.filter((facts) => facts.length === 1);
+  return both([
+    hintOf(query),
+    ...meeting.map((facts) => ({
+      sql: 'exists (select 1 from listing_created_at t where t.term = ? and t.created_at = p.created_at and t.id = p.id)',
+      values: termsOf(facts, query),
+    })),
+  ]);
 }
 
 /** For each filter that has terms, the facts of which a matching image has at least one. */
