@@ -29,7 +29,7 @@ type Asked = Pick<Search, 'query' | 'fixed'>;
 export function orderedWays(asked: Asked, key: ListingKey): readonly OrderedWay[] {
   const { query } = asked;
   const ways = factsOfFilters(asked, key).map((facts) => ({ terms: termsOf(facts, query), hint: hintFor(asked) }));
-  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hint: ANYTHING }))];
+  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hint: groupHint(asked) }))];
 }
 
 /** The ways through an index that has not the order of the list. */
@@ -124,6 +124,18 @@ function selectIds(key: ListingKey, terms: readonly number[], condition: Conditi
 
 function fromImages(condition: Condition): UnorderedWay {
   return { select: { sql: `select i.id as id from images i where ${condition.sql}`, values: condition.values } };
+}
+
+/** The hint for rows of the scope's terms, which are in all tables: the same row in the table of a fixed key. */
+function groupHint({ fixed }: Asked): Condition {
+  return both(
+    fixed.flatMap(({ field, value }) => {
+      const key = listingKeyOf(field);
+      if (key === undefined) return [];
+      const same = 't.term = p.term and t.created_at = p.created_at and t.id = p.id';
+      return [{ sql: `exists (select 1 from listing_${key} t where t.${key} = ? and ${same})`, values: [value] }];
+    }),
+  );
 }
 
 /**
