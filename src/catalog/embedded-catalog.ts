@@ -15,8 +15,9 @@ import type { Image } from '../domain/image.js';
 import { EmbeddedReader } from './catalog-reader.js';
 import { Connection } from './connection.js';
 import { type LaneLog, WriteLane } from './lane/write-lane.js';
-import { BOUNDED_BUDGETS, findImages, type FindRequest, type Found, THOROUGH_BUDGETS } from './list/find-images.js';
+import { BOUNDED_BUDGETS, findImages, type FindRequest, THOROUGH_BUDGETS } from './list/find-images.js';
 import { ReaderPool } from './list/reader-pool.js';
+import type { Found } from './list/search.js';
 import { compileEffects } from './write/compile-effects.js';
 
 export interface EmbeddedCatalogOptions {

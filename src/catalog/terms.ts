@@ -16,6 +16,7 @@ export type Fact =
   | { readonly kind: 'owner'; readonly owner: ProjectId; readonly visibility: Visibility }
   | { readonly kind: 'member'; readonly projectId: ProjectId; readonly status: MemberStatus }
   | { readonly kind: 'status'; readonly status: string }
+  | { readonly kind: 'protected'; readonly protected: boolean }
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'property'; readonly name: string; readonly value: string }
@@ -49,6 +50,8 @@ export function orderedTerms(image: Image): readonly number[] {
     { kind: 'visibility', visibility: image.visibility },
     { kind: 'status', status: image.status },
   ];
+  // Few images are protected; the others have a term by creation only.
+  if (image.protected) facts.push({ kind: 'protected', protected: true });
   if (image.owner !== null) facts.push({ kind: 'owner', owner: image.owner, visibility: image.visibility });
   if (image.name !== null) facts.push({ kind: 'name', name: image.name });
   for (const tag of image.tags) facts.push({ kind: 'tag', tag });
@@ -56,12 +59,17 @@ export function orderedTerms(image: Image): readonly number[] {
   return facts.map((fact) => termOf(fact, image.osHidden));
 }
 
-/** Further terms, indexed by creation only: filters on them are rare and seldom selective. */
+/**
+ * Further terms, indexed by creation only: filters on them are rare and seldom selective. Those that are selective are
+ * read whole and sorted. No format has the term of an empty one, as it sorts.
+ */
 export function creationTerms(image: Image): readonly number[] {
   if (UNLISTED_STATUSES.includes(image.status)) return [];
-  const facts: Fact[] = [];
-  if (image.diskFormat !== null) facts.push({ kind: 'disk-format', format: image.diskFormat });
-  if (image.containerFormat !== null) facts.push({ kind: 'container-format', format: image.containerFormat });
+  const facts: Fact[] = [
+    { kind: 'disk-format', format: image.diskFormat ?? '' },
+    { kind: 'container-format', format: image.containerFormat ?? '' },
+  ];
+  if (!image.protected) facts.push({ kind: 'protected', protected: false });
   return facts.map((fact) => termOf(fact, image.osHidden));
 }
 
@@ -75,6 +83,8 @@ function partsOf(fact: Fact): readonly string[] {
       return ['m', fact.projectId, fact.status];
     case 'status':
       return ['s', fact.status];
+    case 'protected':
+      return ['x', String(fact.protected)];
     case 'name':
       return ['n', fact.name];
     case 'tag':

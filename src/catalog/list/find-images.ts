@@ -1,21 +1,27 @@
 /**
  * Finds one page of images. Several ways lead to the same page: by the streams of the caller's scope, by the stream of
- * one filter, or by reading all that some index holds and sorting it. Which is short depends on how many images match,
- * and no statistics are kept: each way is tried under a budget of rows, and the budgets grow until one way gets to the
- * end (docs/decisions/0011).
+ * one filter, by reading all that some index holds and sorting it, or group by group. Which is short depends on how
+ * many images match, and no statistics are kept: each way is tried under a budget of rows, and the budgets grow until
+ * one way gets to the end (docs/decisions/0011, 0014).
  */
 import type { ImageQuery } from '../../domain/image-query.js';
 import type { Image } from '../../domain/image.js';
-import { type Connection, integerAt, textAt } from '../connection.js';
-import { compareHits, type Hit, readStream } from './index-stream.js';
-import { type Condition, filterOf, hintOf } from './list-filter.js';
-import { afterSql, fullOrder, type IndexedOrder, indexedOrder, orderSql, sortValueOf } from './list-order.js';
-import { directWay, isEmptyScope, type OrderedWay, orderedWays, type UnorderedWay, unorderedWays } from './ways.js';
-
-export interface Found {
-  readonly id: string;
-  readonly version: number;
-}
+import { type Connection, integerAt, type Row, textAt } from '../connection.js';
+import { walkGroups } from './group-walk.js';
+import { type ImageKind, imageKinds } from './image-kinds.js';
+import { compareHits, type Hit, type Place, readStream } from './index-stream.js';
+import type { Condition } from './list-filter.js';
+import { fullOrder, type IndexedOrder, indexedOrder, orderSql, sortValueOf } from './list-order.js';
+import { conditionOf, type Found, type Search, startOf } from './search.js';
+import {
+  directWay,
+  isEmptyScope,
+  type OrderedWay,
+  orderedWays,
+  scopeWays,
+  type UnorderedWay,
+  unorderedWays,
+} from './ways.js';
 
 export interface FindRequest {
   readonly query: ImageQuery;
@@ -36,25 +42,55 @@ const ANYTHING: Condition = { sql: '1', values: [] };
 
 /** The page in order, or undefined when the budgets did not suffice. */
 export function findImages(connection: Connection, request: FindRequest): readonly Found[] | undefined {
-  const { query, budgets } = request;
+  const { query, marker, exact, budgets } = request;
   if (query.limit === 0 || isEmptyScope(query)) return [];
-  const direct = directWay(query);
-  const order = direct === undefined ? indexedOrder(fullOrder(query.sort)) : undefined;
-  const ordered = order === undefined ? [] : orderedWays(query, order.key);
-  const unordered = direct === undefined ? unorderedWays(query) : [direct];
-  if (order !== undefined && ordered.length === 1 && unordered.length === 0 && ordered[0] !== undefined) {
-    const found = readUnfiltered(connection, request, { order, way: ordered[0] });
+  const order = fullOrder(query.sort);
+  const after = marker === null ? null : { marker, keys: order };
+  let kinds: { readonly all: readonly ImageKind[] | undefined } | undefined;
+  const reader: Reader = {
+    connection,
+    kinds: () => {
+      kinds ??= { all: imageKinds(connection) };
+      return kinds.all;
+    },
+  };
+  return find(reader, { query, exact, order, fixed: [], after, limit: query.limit }, budgets);
+}
+
+interface Reader {
+  readonly connection: Connection;
+  readonly kinds: () => readonly ImageKind[] | undefined;
+}
+
+function find(reader: Reader, search: Search, budgets: readonly number[]): readonly Found[] | undefined {
+  const { connection } = reader;
+  const order = indexedOrder(search.order, search.fixed);
+  const direct = directWay(search.query);
+  const ordered = order === undefined ? [] : orderedWays(search, order.key);
+  const unordered = order === undefined ? [...unorderedWays(search), ...scopeWays(search)] : unorderedWays(search);
+  const [only] = ordered;
+  if (order !== undefined && only !== undefined && ordered.length + unordered.length === 1 && direct === undefined) {
+    const found = readUnfiltered(connection, search, { order, way: only });
     if (found !== undefined) return found;
   }
   for (const budget of budgets) {
+    if (direct !== undefined && holdsAtMost(connection, direct, budget)) return readSorted(connection, search, direct);
     for (const way of ordered) {
-      const found = order === undefined ? undefined : readOrdered(connection, request, { order, way, budget });
+      const found = order === undefined ? undefined : readOrdered(connection, search, { order, way, budget });
       if (found !== undefined) return found;
     }
     for (const way of unordered) {
-      if (holdsAtMost(connection, way, budget)) return readSorted(connection, request, way);
+      if (holdsAtMost(connection, way, budget)) return readSorted(connection, search, way);
     }
-    if (budget === Number.MAX_SAFE_INTEGER) return readSorted(connection, request, undefined);
+    if (order !== undefined) continue;
+    // Without a bound a search must try its ways in turn again, or it stays in the first.
+    const affordable = budget === Number.MAX_SAFE_INTEGER ? budgets : [budget];
+    const found =
+      search.order[0]?.field === 'id'
+        ? readById(connection, search, budget)
+        : walkGroups(search, { ...reader, find: (part) => find(reader, part, affordable) });
+    if (found !== undefined) return found;
+    if (budget === Number.MAX_SAFE_INTEGER) return readSorted(connection, search, undefined);
   }
   return undefined;
 }
@@ -65,31 +101,30 @@ export function findImages(connection: Connection, request: FindRequest): readon
  */
 function readUnfiltered(
   connection: Connection,
-  request: FindRequest,
+  search: Search,
   how: { readonly order: IndexedOrder; readonly way: OrderedWay },
 ): readonly Found[] | undefined {
-  const { query } = request;
-  const merged = merge(connection, request, { ...how, budget: query.limit, hint: ANYTHING, filter: null });
+  const { limit } = search;
+  const merged = merge(connection, search, { ...how, budget: limit, hint: ANYTHING, filter: null });
   if (merged === undefined) return undefined;
-  const filter = filterOf(query, request.exact);
+  const filter = conditionOf(search);
   const found = connection
     .all(
       `select i.id, i.version from json_each(?) j cross join images i on i.id = j.value where ${filter.sql}`,
       JSON.stringify(merged.map((hit) => hit.id)),
       ...filter.values,
     )
-    .map((row) => ({ id: textAt(row, 0), version: integerAt(row, 1) }));
+    .map(foundOf);
   // One that does not match leaves a gap that only the filtered streams can fill, unless this was all there is.
-  return found.length === merged.length || merged.length < query.limit ? found : undefined;
+  return found.length === merged.length || merged.length < limit ? found : undefined;
 }
 
 function readOrdered(
   connection: Connection,
-  request: FindRequest,
+  search: Search,
   how: { readonly order: IndexedOrder; readonly way: OrderedWay; readonly budget: number },
 ): readonly Found[] | undefined {
-  const hint = how.way.hinted ? hintOf(request.query) : ANYTHING;
-  return merge(connection, request, { ...how, hint, filter: filterOf(request.query, request.exact) });
+  return merge(connection, search, { ...how, hint: how.way.hint, filter: conditionOf(search) });
 }
 
 interface Merge {
@@ -100,20 +135,50 @@ interface Merge {
   readonly filter: Condition | null;
 }
 
-function merge(connection: Connection, request: FindRequest, what: Merge): readonly Hit[] | undefined {
-  const { query, marker } = request;
+function merge(connection: Connection, search: Search, what: Merge): readonly Hit[] | undefined {
+  const { limit } = search;
   const { order, way } = what;
-  const after =
-    marker === null ? null : { key: sortValueOf(marker, order.key), createdAtMs: marker.createdAtMs, id: marker.id };
+  const after = placeOf(search, order);
   const hits = new Map<string, Hit>();
   for (const term of way.terms) {
-    const stream = readStream(connection, { ...what, term, after, limit: query.limit });
+    const stream = readStream(connection, { ...what, term, after, limit });
     if (stream === undefined) return undefined;
     for (const hit of stream) hits.set(hit.id, hit);
   }
   const page = [...hits.values()];
   if (way.terms.length > 1) page.sort((a, b) => compareHits(order, a, b));
-  return page.slice(0, query.limit);
+  return page.slice(0, limit);
+}
+
+function placeOf({ after }: Search, order: IndexedOrder): Place | null {
+  if (after === null) return null;
+  const { marker, keys } = after;
+  const key = sortValueOf(marker, order.key);
+  // By the key alone the place is after the last of the marker's group: of equal keys, the oldest is last.
+  if (keys.length === 1) return { key, createdAtMs: Number.MIN_SAFE_INTEGER, id: '' };
+  return { key, createdAtMs: marker.createdAtMs, id: marker.id };
+}
+
+/** The order of ids has an index of its own, of all images. */
+function readById(connection: Connection, search: Search, budget: number): readonly Found[] | undefined {
+  const { after, limit } = search;
+  const ascending = search.order[0]?.ascending === true;
+  const [beyond, direction] = ascending ? (['>', 'asc'] as const) : (['<', 'desc'] as const);
+  const range = after === null ? ANYTHING : { sql: `id ${beyond} ?`, values: [after.marker.id] };
+  const filter = conditionOf(search);
+  const found = connection
+    .all(
+      `select i.id, i.version from (select id from images where ${range.sql} order by id ${direction} limit ?) p ` +
+        `cross join images i on i.id = p.id where ${filter.sql} limit ?`,
+      ...range.values,
+      budget,
+      ...filter.values,
+      limit,
+    )
+    .map(foundOf);
+  if (found.length === limit) return found;
+  const all = { select: { sql: `select id from images where ${range.sql}`, values: range.values } };
+  return holdsAtMost(connection, all, budget) ? found : undefined;
 }
 
 function holdsAtMost(connection: Connection, way: UnorderedWay, budget: number): boolean {
@@ -127,23 +192,27 @@ function holdsAtMost(connection: Connection, way: UnorderedWay, budget: number):
 }
 
 /** All that matches of the way, or of all images, sorted by SQLite. */
-function readSorted(connection: Connection, request: FindRequest, way: UnorderedWay | undefined): readonly Found[] {
-  const { query, marker } = request;
-  const order = fullOrder(query.sort);
-  const filter = filterOf(query, request.exact);
-  const after = marker === null ? ANYTHING : afterSql(order, marker);
+function readSorted(connection: Connection, search: Search, way: UnorderedWay | undefined): readonly Found[] {
+  const filter = conditionOf(search);
+  const start = startOf(search);
+  const select = way?.narrowed ?? way?.select;
   // Distinct, since an image may be in two streams of the scope; CROSS JOIN keeps the way the outer loop.
   const from =
-    way === undefined
+    select === undefined
       ? 'images i'
-      : `(select distinct id from (${way.select.sql})) w cross join images i on i.id = w.id`;
+      : `(select distinct id from (${select.sql})) w cross join images i on i.id = w.id`;
   return connection
     .all(
-      `select i.id, i.version from ${from} where ${filter.sql} and ${after.sql} order by ${orderSql(order)} limit ?`,
-      ...(way?.select.values ?? []),
+      `select i.id, i.version from ${from} where ${filter.sql} and ${start.sql} ` +
+        `order by ${orderSql(search.order)} limit ?`,
+      ...(select?.values ?? []),
       ...filter.values,
-      ...after.values,
-      query.limit,
+      ...start.values,
+      search.limit,
     )
-    .map((row) => ({ id: textAt(row, 0), version: integerAt(row, 1) }));
+    .map(foundOf);
+}
+
+function foundOf(row: Row): Found {
+  return { id: textAt(row, 0), version: integerAt(row, 1) };
 }

@@ -109,7 +109,7 @@ function scan(connection: Connection, request: StreamRequest, what: Scan): ScanR
   // The inner select is a co-routine with its own limit: the scan stops at the budget, or earlier at the outer limit,
   // and its order is that of the result (both checked by the property test). CROSS JOIN fixes the order of the loops.
   const scanned =
-    `select ${columns.join(', ')}, visibility, owner ${range} ` +
+    `select term, ${columns.join(', ')}, visibility, owner ${range} ` +
     `order by ${columns.map((column) => column + direction).join(', ')} limit ?`;
   const rows =
     filter === null

@@ -21,7 +21,8 @@ const text = fc.constantFrom(...NAMES);
 const tag = fc.constantFrom('t1', 't2', '💿');
 const property = fc.record({ name: fc.constantFrom('os', '__proto__'), value: fc.constantFrom('x', 'y') });
 const timeMs = fc.constantFrom(0, 999, 1000, 1001, 1999, 2000, 5_000_000_000_000);
-const format = fc.constantFrom('raw', 'qcow2');
+// No format (null) and an empty one sort as equals, but only the latter matches a filter.
+const format = fc.constantFrom('raw', 'qcow2', '');
 const size = fc.constantFrom(0, 1, 5_000_000_000_000);
 
 const state: fc.Arbitrary<ImageState> = fc.constantFrom(...IMAGE_STATUSES).chain((status): fc.Arbitrary<ImageState> => {
@@ -190,6 +191,42 @@ function oracle(stored: readonly Stored[], q: ImageQuery): string[] {
     .map((image) => image.id);
 }
 
+/** The page after the marker, which need not match itself. */
+function oracleAfter(stored: readonly Stored[], q: ImageQuery, marker: Image): string[] {
+  const order = fullOrder(q.sort);
+  const isAfter = (image: Image): boolean => {
+    for (const { field, ascending } of order) {
+      const compared = compareSortValues(sortValueOf(image, field), sortValueOf(marker, field));
+      if (compared !== 0) return ascending ? compared > 0 : compared < 0;
+    }
+    return false;
+  };
+  const later = stored.filter(({ image }) => isAfter(image));
+  return oracle(later, q).slice(0, q.limit);
+}
+
+/** Wide lists by several keys, so that their groups hold many images, and pages end within groups. */
+const groupedQuery = fc
+  .record({
+    query,
+    narrow: fc.boolean(),
+    sort: fc.uniqueArray(fc.record({ field: fc.constantFrom(...SORT_FIELDS), ascending: fc.boolean() }), {
+      selector: (key) => key.field,
+      minLength: 1,
+      maxLength: 4,
+    }),
+    limit: fc.constantFrom(1, 2, 5, 25, 400),
+    isProtected: seldom(fc.boolean()),
+    statuses: some(fc.constantFrom(...IMAGE_STATUSES)),
+    diskFormats: some(format),
+  })
+  .map(({ query: q, narrow, sort, limit, isProtected, statuses, diskFormats }): ImageQuery => {
+    const none = { checksum: null, osHashValue: null, owner: null, names: [], tags: [], properties: [] };
+    const scope = narrow ? q.scope : { ...q.scope, anyOwner: VISIBILITIES };
+    const few = { containerFormats: [], integers: [], times: [], statuses, diskFormats, protected: isProtected };
+    return { ...q, ...none, ...few, scope, sort, limit };
+  });
+
 describe('listImages', () => {
   let directory: string;
   let catalog: EmbeddedCatalog;
@@ -257,18 +294,7 @@ describe('listImages', () => {
       fc.asyncProperty(query, fc.nat(399), async (q, index) => {
         const marker = stored[index]?.image;
         if (marker === undefined) return;
-        const order = fullOrder(q.sort);
-        const isAfter = (image: Image): boolean => {
-          for (const { field, ascending } of order) {
-            const compared = compareSortValues(sortValueOf(image, field), sortValueOf(marker, field));
-            if (compared !== 0) return ascending ? compared > 0 : compared < 0;
-          }
-          return false;
-        };
-        const expected = oracle(
-          stored.filter(({ image }) => isAfter(image)),
-          q,
-        ).slice(0, q.limit);
+        const expected = oracleAfter(stored, q, marker);
         const images = await catalog.listImages({ ...q, after: marker.id });
         expect(images.map((image) => image.id)).toEqual(expected);
       }),
@@ -290,6 +316,27 @@ describe('listImages', () => {
         },
       ),
       { numRuns: 400 },
+    );
+    connection.close();
+  });
+
+  test('walks groups under any budgets, from markers within groups and outside of them', () => {
+    const connection = new Connection(join(directory, 'catalog.db'), 'reader');
+    const last = Number.MAX_SAFE_INTEGER;
+    fc.assert(
+      fc.property(
+        groupedQuery,
+        fc.option(fc.nat(399)),
+        fc.constantFrom([last], [1, last], [10, 40, last], [120, last], [10, 40]),
+        (q, index, budgets) => {
+          const marker = index === null ? null : (stored[index]?.image ?? null);
+          const found = findImages(connection, { query: q, marker, exact: false, budgets });
+          const expected = marker === null ? oracle(stored, q).slice(0, q.limit) : oracleAfter(stored, q, marker);
+          if (found === undefined) expect(budgets).not.toContain(last);
+          else expect(found.map(({ id }) => id)).toEqual(expected);
+        },
+      ),
+      { numRuns: 600 },
     );
     connection.close();
   });

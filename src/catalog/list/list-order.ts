@@ -6,7 +6,7 @@ import type { ListingKey } from '../write/statements.js';
 export type SortValue = string | number;
 
 /** How a sort field is read from `images i`; null values sort as '' or 0 (Images API v2 §6.2). */
-const EXPRESSIONS: Record<SortField, string> = {
+export const EXPRESSIONS: Record<SortField, string> = {
   name: "coalesce(i.name, '')",
   status: 'i.status',
   container_format: "coalesce(i.container_format, '')",
@@ -37,12 +37,17 @@ export interface IndexedOrder {
   readonly ascending: boolean;
 }
 
-/** The order as one of the index tables serves it, or undefined when none does. */
-export function indexedOrder(order: readonly SortKey[]): IndexedOrder | undefined {
+/** The order as one of the index tables serves it, or undefined when none does; `fixed` fields are all alike. */
+export function indexedOrder(
+  order: readonly SortKey[],
+  fixed: readonly { readonly field: SortField }[],
+): IndexedOrder | undefined {
   const [first, ...rest] = order;
   if (first === undefined) return undefined;
   const key = listingKeyOf(first.field);
-  const tail = key === 'created_at' ? ['id'] : ['created_at', 'id'];
+  const tail = (['created_at', 'id'] as const).filter(
+    (field) => field !== key && fixed.every((one) => one.field !== field),
+  );
   if (key === undefined || rest.length !== tail.length) return undefined;
   const native = rest.every((sortKey, index) => sortKey.field === tail[index] && !sortKey.ascending);
   return native ? { key, ascending: first.ascending } : undefined;

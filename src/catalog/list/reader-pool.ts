@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { ServiceError } from '../../base/service-error.js';
-import type { FindRequest, Found } from './find-images.js';
+import type { FindRequest } from './find-images.js';
 import type { ReaderTask } from './reader.thread.js';
+import type { Found } from './search.js';
 
 const QUEUE_LIMIT = 1000;
 

@@ -1,6 +1,7 @@
 /** The thread of long lists. Its one connection must be closed by a task before the thread ends: see reader-pool. */
 import { Connection } from '../connection.js';
-import { findImages, type FindRequest, type Found } from './find-images.js';
+import { findImages, type FindRequest } from './find-images.js';
+import type { Found } from './search.js';
 
 export type ReaderTask =
   | { readonly kind: 'find'; readonly path: string; readonly request: FindRequest }

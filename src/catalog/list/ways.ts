@@ -1,37 +1,57 @@
 /** The ways by which a page can be found; all lead to the same page, and differ in how many rows they read. */
 import type { ImageQuery } from '../../domain/image-query.js';
 import { type Fact, termOf } from '../terms.js';
-import { both, type Condition, propertyFacts, rangeOf, tagFacts, timeOf } from './list-filter.js';
+import type { Fixed, Search } from './search.js';
+import { both, type Condition, hintOf, propertyFacts, rangeOf, tagFacts, timeOf } from './list-filter.js';
+import { listingKeyOf } from './list-order.js';
 import type { ListingKey } from '../write/statements.js';
 
 /** Terms whose images together hold the page, each read in the order of the list. */
 export interface OrderedWay {
   readonly terms: readonly number[];
-  /** Whether the rows of its terms carry the hints for scope and owner. */
-  readonly hinted: boolean;
+  /** What a row `p` of its terms tells by itself: false only for images that are not in the search. */
+  readonly hint: Condition;
 }
 
 /** A select of the ids of some images, in no order, that holds the page: all are read and sorted. */
 export interface UnorderedWay {
   readonly select: Condition;
+  /** The same without some images that are not in the search; reads no fewer rows of the index. */
+  readonly narrowed?: Condition;
 }
 
+const ANYTHING: Condition = { sql: '1', values: [] };
+
+/** What is asked for, wherever the page starts. */
+type Asked = Pick<Search, 'query' | 'fixed'>;
+
 /** The ways in the order of a table of the index; `key` says which. */
-export function orderedWays(query: ImageQuery, key: ListingKey): readonly OrderedWay[] {
-  const ways = factsOfFilters(query, key).map((facts) => ({ terms: termsOf(facts, query), hinted: true }));
-  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hinted: false }))];
+export function orderedWays(asked: Asked, key: ListingKey): readonly OrderedWay[] {
+  const { query } = asked;
+  const ways = factsOfFilters(asked, key).map((facts) => ({ terms: termsOf(facts, query), hint: hintFor(asked) }));
+  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hint: groupHint(asked) }))];
 }
 
 /** The ways through an index that has not the order of the list. */
-export function unorderedWays(query: ImageQuery): readonly UnorderedWay[] {
+export function unorderedWays(asked: Asked): readonly UnorderedWay[] {
+  const { query } = asked;
   return [
     ...imageIndexes(query),
+    ...groups(asked),
     ...ranges(query),
-    ...factsOfFilters(query, 'created_at').map((facts) => postsOf(facts, query)),
+    ...factsOfFilters(asked, 'created_at').map((facts) => ({
+      ...postsOf(facts, query),
+      narrowed: selectIds('created_at', termsOf(facts, query), hintFor(asked)).select,
+    })),
   ];
 }
 
-/** Filters that seldom match more than a few images, whatever the order; the first of them is the way. */
+/** All of the scope: the way of an order without a table when the caller sees few images. */
+export function scopeWays({ query }: Asked): readonly UnorderedWay[] {
+  return scopeFacts(query).map((facts) => postsOf(facts, query));
+}
+
+/** A filter that seldom matches more than a few images, whatever the order: tried before all else. */
 export function directWay(query: ImageQuery): UnorderedWay | undefined {
   if (query.ids.length > 0) {
     return {
@@ -50,7 +70,6 @@ export function isEmptyScope(query: ImageQuery): boolean {
 
 function imageIndexes(query: ImageQuery): readonly UnorderedWay[] {
   const ways: UnorderedWay[] = [];
-  if (query.protected === true) ways.push(fromImages({ sql: 'i.protected = 1', values: [] }));
   for (const range of query.integers) {
     if (range.field !== 'size' && (range.min !== null || range.max !== null))
       ways.push(fromImages(both(rangeOf(range))));
@@ -76,8 +95,21 @@ function ranges(query: ImageQuery): readonly UnorderedWay[] {
   );
 }
 
+/** The group of a fixed sort key, within each term of the filters and of the scope. */
+function groups(asked: Asked): readonly UnorderedWay[] {
+  const { query, fixed } = asked;
+  return fixed.flatMap(({ field, value }) => {
+    const key = listingKeyOf(field);
+    if (key === undefined) return [];
+    const condition = { sql: `p.${key} = ?`, values: [value] };
+    return [...factsOfFilters(asked, key), ...scopeFacts(query)].map((facts) =>
+      selectIds(key, termsOf(facts, query), condition),
+    );
+  });
+}
+
 function postsOf(facts: readonly Fact[], query: ImageQuery): UnorderedWay {
-  return selectIds('created_at', termsOf(facts, query), { sql: '1', values: [] });
+  return selectIds('created_at', termsOf(facts, query), ANYTHING);
 }
 
 function selectIds(key: ListingKey, terms: readonly number[], condition: Condition): UnorderedWay {
@@ -94,16 +126,66 @@ function fromImages(condition: Condition): UnorderedWay {
   return { select: { sql: `select i.id as id from images i where ${condition.sql}`, values: condition.values } };
 }
 
+/** The hint for rows of the scope's terms, which are in all tables: the same row in the table of a fixed key. */
+function groupHint({ fixed }: Asked): Condition {
+  return both(
+    fixed.flatMap(({ field, value }) => {
+      const key = listingKeyOf(field);
+      if (key === undefined) return [];
+      const same = 't.term = p.term and t.created_at = p.created_at and t.id = p.id';
+      return [{ sql: `exists (select 1 from listing_${key} t where t.${key} = ? and ${same})`, values: [value] }];
+    }),
+  );
+}
+
+/**
+ * The hint for rows of a filter's terms: scope and owner, and whether the image has the terms of the other filters. An
+ * index tells the latter in a third of the time that the image takes.
+ */
+function hintFor(asked: Asked): Condition {
+  const { query } = asked;
+  const filters = factsOfFilters(asked, 'created_at');
+  const meeting = filters.length < 2 ? [] : filters.filter((facts) => facts.length === 1);
+  return both([
+    hintOf(query),
+    ...meeting.map((facts) => ({
+      sql: 'exists (select 1 from listing_created_at t where t.term = ? and t.created_at = p.created_at and t.id = p.id)',
+      values: termsOf(facts, query),
+    })),
+  ]);
+}
+
 /** For each filter that has terms, the facts of which a matching image has at least one. */
-function factsOfFilters(query: ImageQuery, key: ListingKey): readonly (readonly Fact[])[] {
+function factsOfFilters({ query, fixed }: Asked, key: ListingKey): readonly (readonly Fact[])[] {
   const filters: (readonly Fact[])[] = [query.names.map((name) => ({ kind: 'name', name }))];
   for (const fact of [...tagFacts(query), ...propertyFacts(query)]) filters.push([fact]);
   filters.push(query.statuses.map((status) => ({ kind: 'status', status })));
+  if (query.protected === true) filters.push([{ kind: 'protected', protected: true }]);
   if (key === 'created_at') {
     filters.push(query.diskFormats.map((format) => ({ kind: 'disk-format', format })));
     filters.push(query.containerFormats.map((format) => ({ kind: 'container-format', format })));
+    if (query.protected === false) filters.push([{ kind: 'protected', protected: false }]);
   }
+  for (const one of fixed) filters.push(factsOfFixed(one, key));
   return filters.filter((facts) => facts.length > 0);
+}
+
+/** The fact that every image with this value has, if there is one; formats are indexed by creation only. */
+function factsOfFixed({ field, value }: Fixed, key: ListingKey): readonly Fact[] {
+  if (typeof value !== 'string') return [];
+  switch (field) {
+    case 'status':
+      return [{ kind: 'status', status: value }];
+    case 'name':
+      // No name sorts as an empty one, and has no term.
+      return value === '' ? [] : [{ kind: 'name', name: value }];
+    case 'disk_format':
+      return key === 'created_at' ? [{ kind: 'disk-format', format: value }] : [];
+    case 'container_format':
+      return key === 'created_at' ? [{ kind: 'container-format', format: value }] : [];
+    default:
+      return [];
+  }
 }
 
 /** Sets of facts; of each, every image in scope (and of the owner asked for) has at least one. */
