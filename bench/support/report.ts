@@ -88,12 +88,16 @@ function number(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** The value of `--name VALUE` among the arguments or of ORIEL_BENCH_NAME, else the default. */
+/** The value of `--name VALUE` among the arguments or of ORIEL_BENCH_NAME, a positive number, else the default. */
 export function benchOption(name: string, otherwise: number): number {
-  const at = process.argv.indexOf(`--${name}`);
-  const given = at >= 0 ? process.argv[at + 1] : process.env[`ORIEL_BENCH_${name.toUpperCase()}`];
-  const value = given === undefined ? otherwise : Number(given);
-  if (!Number.isFinite(value) || value <= 0)
-    throw new Error(`--${name}: expected a positive number, got ${String(given)}`);
+  const given = benchText(name, String(otherwise));
+  const value = Number(given);
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`--${name}: expected a positive number, got ${given}`);
   return value;
+}
+
+/** The value of `--name VALUE` among the arguments or of ORIEL_BENCH_NAME, else the default. */
+export function benchText(name: string, otherwise: string): string {
+  const at = process.argv.indexOf(`--${name}`);
+  return (at >= 0 ? process.argv[at + 1] : process.env[`ORIEL_BENCH_${name.toUpperCase()}`]) ?? otherwise;
 }

@@ -146,11 +146,11 @@ export class EmbeddedCatalog implements Catalog {
   }
 
   #inSnapshot<T>(query: () => T): T {
-    this.#connection.exec('begin');
+    this.#connection.run('begin');
     try {
       return query();
     } finally {
-      this.#connection.exec('commit');
+      this.#connection.run('commit');
     }
   }
 

@@ -80,7 +80,7 @@ export class Exchange {
 
   /** What every call to the services carries: one Metadata object, and a signal that fires when the client goes away. */
   get call(): CallOptions {
-    this.#call ??= this.#newCall();
+    this.#call ??= new RequestCall(this.#metadata(), this.response);
     return this.#call;
   }
 
@@ -101,18 +101,6 @@ export class Exchange {
     return !this.#continueSent && this.request.headers.expect?.toLowerCase() === '100-continue';
   }
 
-  // Most calls never look at the signal, and it costs a sixteenth of a short request.
-  #newCall(): CallOptions {
-    let signal: AbortSignal | undefined;
-    const newSignal = (): AbortSignal => this.#signal();
-    return {
-      metadata: this.#metadata(),
-      get signal() {
-        return (signal ??= newSignal());
-      },
-    };
-  }
-
   #metadata(): Metadata {
     const metadata = new Metadata();
     for (const name of FORWARDED_HEADERS) {
@@ -126,15 +114,37 @@ export class Exchange {
     return metadata;
   }
 
-  #signal(): AbortSignal {
-    const controller = new AbortController();
-    const { response } = this;
-    if (response.destroyed) controller.abort();
-    response.once('close', () => {
-      if (!response.writableFinished) controller.abort();
-    });
-    return controller.signal;
+}
+
+/**
+ * The options of all calls of one request. Most calls never look at the signal, which costs a sixteenth of a short request,
+ * so it is made when it is asked for. The getter is the class's: one in an object literal makes V8 keep a hidden class for
+ * each request, and the whole request with it, until a full collection; shows were served at half the rate.
+ */
+class RequestCall implements CallOptions {
+  readonly metadata: Metadata;
+  readonly #response: ServerResponse;
+  #signal: AbortSignal | undefined;
+
+  constructor(metadata: Metadata, response: ServerResponse) {
+    this.metadata = metadata;
+    this.#response = response;
   }
+
+  get signal(): AbortSignal {
+    this.#signal ??= abortedWithout(this.#response);
+    return this.#signal;
+  }
+}
+
+/** A signal that fires when the response closes before it was sent whole. */
+function abortedWithout(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  if (response.destroyed) controller.abort();
+  response.once('close', () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
 }
 
 /** Starts a trace (W3C Trace Context §3.2): version, 16 bytes of trace, 8 of span, sampled. */

@@ -5,6 +5,7 @@ import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-serv
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Log } from '../application/log.js';
 import type { Credentials } from '../application/ports/authenticator.js';
+import type { Caller } from '../domain/caller.js';
 import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
@@ -82,11 +83,12 @@ function callMiddleware(
 ): ServerMiddleware<CallExtension> {
   return async function* serviceContext(call, context) {
     const trace = context.metadata.get('traceparent');
+    let caller: Promise<Caller> | undefined;
     try {
       return yield* call.next(call.request, {
         ...context,
         fromNode: false,
-        caller: () => callers.resolve(context.metadata, doorOf(context.metadata, listener)),
+        caller: () => (caller ??= callers.resolve(context.metadata, doorOf(context.metadata, listener))),
       });
     } catch (error) {
       throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace }, 'call failed'));

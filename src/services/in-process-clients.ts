@@ -3,6 +3,7 @@
  * encoding in between. What the gateway does over gRPC to another node, it does over these to its own.
  */
 import { type CallOptions, Metadata } from 'nice-grpc-common';
+import type { Caller } from '../domain/caller.js';
 import * as catalog from '../gen/oriel/catalog/v1/catalog_service.js';
 import * as node from '../gen/oriel/node/v1/node_service.js';
 import type { CatalogService } from './catalog-service.js';
@@ -18,14 +19,29 @@ const NEVER_ABORTED = new AbortController().signal;
 
 /** Makes the context of a call that came over HTTP. */
 export function httpContext(callers: CallerResolver, options: CallOptions | undefined): ServiceContext {
-  const metadata = options?.metadata ?? Metadata();
-  return {
-    get signal() {
-      return options?.signal ?? NEVER_ABORTED;
-    },
-    caller: () => callers.resolve(metadata, { listener: 'http' }),
-    fromNode: false,
-  };
+  return new HttpContext(callers, options);
+}
+
+// A class, because a getter in an object literal costs a hidden class for each call (gateway/exchange.ts says more).
+class HttpContext implements ServiceContext {
+  readonly #callers: CallerResolver;
+  readonly #options: CallOptions | undefined;
+  readonly fromNode = false;
+  #caller: Promise<Caller> | undefined;
+
+  constructor(callers: CallerResolver, options: CallOptions | undefined) {
+    this.#callers = callers;
+    this.#options = options;
+  }
+
+  get signal(): AbortSignal {
+    return this.#options?.signal ?? NEVER_ABORTED;
+  }
+
+  caller(): Promise<Caller> {
+    this.#caller ??= this.#callers.resolve(this.#options?.metadata ?? Metadata(), { listener: 'http' });
+    return this.#caller;
+  }
 }
 
 /** Binds the catalog's client interface to a service of this process. */

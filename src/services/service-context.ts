@@ -11,22 +11,16 @@ export interface ServiceContext {
   readonly fromNode: boolean;
 }
 
-/** Finds out who sent a request, once a request. */
+/** Finds out who sent a request. A context asks once and keeps the answer, since an upload outlives its token. */
 export class CallerResolver {
   readonly #authenticator: Authenticator;
-  // The gateway passes one metadata object to all calls of a request.
-  readonly #known = new WeakMap<Metadata, Promise<Caller>>();
 
   constructor(authenticator: Authenticator) {
     this.#authenticator = authenticator;
   }
 
   resolve(metadata: Metadata, door: Pick<Credentials, 'listener' | 'peerCertificate'>): Promise<Caller> {
-    const known = this.#known.get(metadata);
-    if (known !== undefined) return known;
-    const caller = this.#authenticator.authenticate({ ...credentialsOf(metadata), ...door });
-    this.#known.set(metadata, caller);
-    return caller;
+    return this.#authenticator.authenticate({ ...credentialsOf(metadata), ...door });
   }
 }
 
