@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Metadata } from 'nice-grpc-common';
+import { ServiceError } from '../base/service-error.js';
 import type { CallOptions } from './byte-streams.js';
 import { type RequestIdentity, requestIdentity } from './request-id.js';
 
@@ -13,8 +14,11 @@ const FORWARDED_HEADERS = [
   'x-tenant-id',
   'x-roles',
   'x-identity-status',
-  'traceparent',
 ] as const;
+/** What metadata can carry (gRPC over HTTP2, "Custom-Metadata": ASCII-Value). */
+const PRINTABLE = /^[ -~]*$/;
+/** W3C Trace Context §3.2; an invalid one is ignored and a new trace begun (§4.3). */
+const TRACEPARENT = /^[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}(?:-[ -~]*)?$/;
 
 /** One request and its answer, as the routes see them. */
 export class Exchange {
@@ -104,16 +108,18 @@ export class Exchange {
   #metadata(): Metadata {
     const metadata = new Metadata();
     for (const name of FORWARDED_HEADERS) {
-      const value = this.request.headers[name];
-      if (value !== undefined) metadata.set(name, value);
+      const value = this.header(name);
+      if (value === undefined) continue;
+      if (!PRINTABLE.test(value)) throw new ServiceError('INVALID_ARGUMENT', `${name}: expected printable ASCII only`);
+      metadata.set(name, value);
     }
     metadata.set('x-openstack-request-id', this.requestId);
     // The door that the caller used is this one: a gateway's own way to the node proves nothing of its callers.
     metadata.set('x-oriel-relayed', 'http');
-    if (!metadata.has('traceparent')) metadata.set('traceparent', newTraceparent());
+    const trace = this.header('traceparent');
+    metadata.set('traceparent', trace !== undefined && TRACEPARENT.test(trace) ? trace : newTraceparent());
     return metadata;
   }
-
 }
 
 /**

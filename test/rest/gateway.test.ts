@@ -45,7 +45,7 @@ describe('identity', () => {
       'x-auth-token': 't',
       'x-roles': 'a,b',
       'x-project-id': 'p',
-      traceparent: '00-1-2-01',
+      traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
     };
     await call({ path: IMAGE_PATH, headers: { ...headers, cookie: 'c', 'x-openstack-request-id': 'req-1' } });
     const metadata = Object.fromEntries(backend.calls.at(-1)?.metadata ?? []);

@@ -29,6 +29,20 @@ export function wireCases(rest: Rest): void {
     expect((await rest.as().get('/v2/')).status).toBe(404);
   });
 
+  it.each(['x-user-id', 'x-project-id', 'x-roles', 'x-auth-token', 'x-service-token'])(
+    'answers 400 to %s with other than printable ASCII',
+    async (name) => {
+      const answer = await httpCall(rest.url, { path: '/v2/images', headers: { [name]: 'b\xe9' } });
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain(name);
+    },
+  );
+
+  it('begins a trace of its own when the one sent is malformed', async () => {
+    const answer = await httpCall(rest.url, { path: '/v2/images', headers: { traceparent: '00-\xe9' } });
+    expect(answer.status).toBe(200);
+  });
+
   it('serves announced minors by prefix and by media type', async () => {
     const caller = rest.as();
     const list = await caller.get('/v2.1/images?limit=1');
