@@ -7,7 +7,8 @@ import type { ImageId, NodeId, ObjectKey, ProjectId, StoreId, UploadId } from '.
 import type { Image, ImageCommon, ImageState } from '../domain/image.js';
 import type { ImageQuery } from '../domain/image-query.js';
 import type { Member } from '../domain/member.js';
-import { type EmbeddedCatalog, openEmbeddedCatalog } from './embedded-catalog.js';
+import { openEmbeddedCatalog } from './embedded-catalog.js';
+import type { LaneCatalog } from './lane-catalog.js';
 
 const ID = '00000000-0000-4000-8000-000000000001' as ImageId;
 const OTHER = '00000000-0000-4000-8000-000000000002' as ImageId;
@@ -76,7 +77,7 @@ const ACTIVE: ImageState = {
 };
 
 let directory: string;
-let catalog: EmbeddedCatalog;
+let catalog: LaneCatalog;
 let operations = 0;
 
 beforeEach(async () => {

@@ -1,15 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { isLaneReport, type LaneReport, type LaneRequest, type LaneSettings } from './lane-protocol.js';
+import { isLaneReport, type LaneRequest, type LaneSettings } from './lane-protocol.js';
+import type { LaneListener, LaneWriter } from './lane-writer.js';
 
-/** What the owner of a lane's process is told. */
-export interface LaneListener {
-  onReport(report: LaneReport): void;
-  /** It is gone, for whatever reason; nothing follows. */
-  onExit(how: string): void;
-}
-
-/** One run of the lane's process. */
-export class LaneProcessHandle {
+/** One run of the process that writes the catalog's file. */
+export class LaneProcessHandle implements LaneWriter {
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
 

@@ -8,7 +8,9 @@ import { migrate } from '../migrate.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import type { Step } from '../write/compile-effects.js';
 import { commitGroup } from './commit-group.js';
-import type { LaneOperation } from './lane-protocol.js';
+import { LaneProcessHandle } from './lane-process-handle.js';
+import type { LaneOperation, LaneSettings } from './lane-protocol.js';
+import type { StartLaneWriter } from './lane-writer.js';
 import { WriteLane } from './write-lane.js';
 
 let directory: string;
@@ -21,6 +23,10 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const SETTINGS = { retentionMs: 86_400_000, pruneEveryMs: 60_000 };
+const writerOf =
+  (settings: LaneSettings): StartLaneWriter =>
+  (listener) =>
+    new LaneProcessHandle(settings, listener);
 const silent = { warn: () => undefined };
 const garbage = (key: string): Step[] => [{ statement: 'addGarbage', values: ['store', key] }];
 
@@ -46,7 +52,7 @@ function count(sql: string): number {
 
 describe('WriteLane', () => {
   test('killed again and again under load loses no acknowledged write and applies none twice', async () => {
-    const lane = new WriteLane({ path, ...SETTINGS }, silent);
+    const lane = new WriteLane(writerOf({ path, ...SETTINGS }), silent);
     await lane.open();
     const clients = 16;
     const perClient = 60;
@@ -85,7 +91,7 @@ describe('WriteLane', () => {
   });
 
   test('writes what is queued before it closes, and refuses more', async () => {
-    const lane = new WriteLane({ path, ...SETTINGS }, silent);
+    const lane = new WriteLane(writerOf({ path, ...SETTINGS }), silent);
     await lane.open();
     const writes = Array.from(
       { length: 300 },
@@ -101,7 +107,7 @@ describe('WriteLane', () => {
   });
 
   test('refuses writes beyond its queue', async () => {
-    const lane = new WriteLane({ path, ...SETTINGS }, silent);
+    const lane = new WriteLane(writerOf({ path, ...SETTINGS }), silent);
     await lane.open();
     const writes = Array.from(
       { length: 10_200 },
@@ -117,7 +123,7 @@ describe('WriteLane', () => {
   });
 
   test('forgets operations older than it keeps them', async () => {
-    const lane = new WriteLane({ path, retentionMs: -1000, pruneEveryMs: 5 }, silent);
+    const lane = new WriteLane(writerOf({ path, retentionMs: -1000, pruneEveryMs: 5 }), silent);
     await lane.open();
     await Promise.all(
       Array.from({ length: 1200 }, async (_, k) => await lane.submit(garbage('g'), { opId: `p${k}`, subject: '' })),
@@ -130,11 +136,11 @@ describe('WriteLane', () => {
     const connection = new Connection(path, 'writer');
     migrate(connection, [...MIGRATIONS, 'create table later (a integer) strict'], 1);
     connection.close();
-    const lane = new WriteLane({ path, ...SETTINGS }, silent);
+    const lane = new WriteLane(writerOf({ path, ...SETTINGS }), silent);
     await expect(lane.open()).rejects.toMatchObject({ reason: 'STATE_CONFLICT' });
     await lane.close();
     expect(lane.pid).toBeUndefined();
-    const nowhere = new WriteLane({ path: join(directory, 'no', 'such', 'folder.db'), ...SETTINGS }, silent);
+    const nowhere = new WriteLane(writerOf({ path: join(directory, 'no', 'such', 'folder.db'), ...SETTINGS }), silent);
     await expect(nowhere.open()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
     await nowhere.close();
   });

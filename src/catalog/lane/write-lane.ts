@@ -10,8 +10,8 @@ import { randomUUID } from 'node:crypto';
 import { isReason } from '../../base/error-table.js';
 import { ServiceError } from '../../base/service-error.js';
 import type { Step } from '../write/compile-effects.js';
-import { LaneProcessHandle } from './lane-process-handle.js';
-import type { LaneAnswer, LaneOperation, LaneReport, LaneSettings } from './lane-protocol.js';
+import type { LaneAnswer, LaneOperation, LaneReport } from './lane-protocol.js';
+import type { LaneWriter, StartLaneWriter } from './lane-writer.js';
 
 export interface LaneResult {
   readonly frame: number;
@@ -47,9 +47,9 @@ interface Pending {
 }
 
 export class WriteLane {
-  readonly #settings: LaneSettings;
+  readonly #startWriter: StartLaneWriter;
   readonly #log: LaneLog;
-  #process: LaneProcessHandle | undefined;
+  #writer: LaneWriter | undefined;
   #ready = false;
   #closing = false;
   #queue: Pending[] = [];
@@ -63,8 +63,8 @@ export class WriteLane {
   #opened: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(settings: LaneSettings, log: LaneLog) {
-    this.#settings = settings;
+  constructor(startWriter: StartLaneWriter, log: LaneLog) {
+    this.#startWriter = startWriter;
     this.#log = log;
   }
 
@@ -103,7 +103,7 @@ export class WriteLane {
 
   /** The id of the lane's process while there is one. */
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.#writer?.pid;
   }
 
   /** Writes what is queued, then ends the process. */
@@ -115,13 +115,13 @@ export class WriteLane {
       });
     }
     clearTimeout(this.#restart);
-    const running = this.#process;
+    const running = this.#writer;
     running?.send({ kind: 'close' });
     await running?.exited();
   }
 
   #start(): void {
-    this.#process = new LaneProcessHandle(this.#settings, {
+    this.#writer = this.#startWriter({
       onReport: (report) => this.#onReport(report),
       onExit: (how) => this.#onExit(how),
     });
@@ -163,7 +163,7 @@ export class WriteLane {
   }
 
   #onExit(how: string): void {
-    this.#process = undefined;
+    this.#writer = undefined;
     this.#ready = false;
     clearTimeout(this.#watchdog);
     if (this.#opened !== undefined) {
@@ -189,7 +189,7 @@ export class WriteLane {
     if (!this.#ready || this.#underWay.length > 0 || this.#queue.length === 0) return;
     this.#underWay = this.#queue.splice(0, GROUP_LIMIT);
     for (const pending of this.#underWay) pending.runs += 1;
-    this.#process?.send({ kind: 'group', operations: this.#underWay.map((pending) => pending.operation) });
+    this.#writer?.send({ kind: 'group', operations: this.#underWay.map((pending) => pending.operation) });
     this.#watchdog ??= setTimeout(() => this.#hung(), ANSWER_TIMEOUT_MS);
     this.#watchdog.refresh();
   }
@@ -198,7 +198,7 @@ export class WriteLane {
     this.#watchdog = undefined;
     if (this.#underWay.length === 0) return;
     this.#log.warn({ timeoutMs: ANSWER_TIMEOUT_MS }, 'catalog: lane does not answer, it is replaced');
-    this.#process?.kill();
+    this.#writer?.kill();
   }
 
   #onAnswers(answers: readonly LaneAnswer[]): void {

@@ -8,7 +8,8 @@ import type { ImageId, ProjectId, StoreId } from '../../base/brand.js';
 import { dataOf, IMAGE_STATUSES, type Image, type ImageState, VISIBILITIES } from '../../domain/image.js';
 import { type ImageQuery, SORT_FIELDS, type TimeMatch } from '../../domain/image-query.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
-import { type EmbeddedCatalog, openEmbeddedCatalog } from '../embedded-catalog.js';
+import { openEmbeddedCatalog } from '../embedded-catalog.js';
+import type { LaneCatalog } from '../lane-catalog.js';
 import { Connection } from '../connection.js';
 import { findImages } from './find-images.js';
 import { compareSortValues, fullOrder, sortValueOf } from './list-order.js';
@@ -229,7 +230,7 @@ const groupedQuery = fc
 
 describe('listImages', () => {
   let directory: string;
-  let catalog: EmbeddedCatalog;
+  let catalog: LaneCatalog;
   const stored: Stored[] = [];
 
   beforeAll(async () => {

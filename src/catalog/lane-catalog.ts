@@ -1,0 +1,82 @@
+import type {
+  Catalog,
+  CatalogReader,
+  CatalogStatus,
+  Effect,
+  Position,
+  ReadOptions,
+  WriteResult,
+} from '../application/ports/catalog.js';
+import { ServiceError } from '../base/service-error.js';
+import type { ImageQuery } from '../domain/image-query.js';
+import type { Image } from '../domain/image.js';
+import { FileReads } from './file-reads.js';
+import type { WriteLane } from './lane/write-lane.js';
+import { compileEffects } from './write/compile-effects.js';
+
+/** A catalog whose file is at hand and whose writes go through one lane: a single node's, and the authority's of a cluster. */
+export class LaneCatalog implements Catalog {
+  readonly #lane: WriteLane;
+  readonly #reads: FileReads;
+  #lastOpId = '';
+  #closed = false;
+
+  /** `path`: the file that the lane writes. */
+  constructor(lane: WriteLane, path: string) {
+    this.#lane = lane;
+    this.#reads = new FileReads(path);
+  }
+
+  // The promise is made by `async`, so that what the query throws rejects it.
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async read<T>(query: (reader: CatalogReader) => T, options?: ReadOptions): Promise<T> {
+    this.#checkReadable(options);
+    return this.#reads.read(query);
+  }
+
+  async listImages(query: ImageQuery, options?: ReadOptions): Promise<readonly Image[]> {
+    this.#checkReadable(options);
+    return this.#reads.listImages(query);
+  }
+
+  async write(
+    effects: readonly Effect[],
+    options: { readonly opId: string; readonly subject: string },
+  ): Promise<WriteResult> {
+    const { frame, replayed } = await this.#lane.submit(compileEffects(effects), options);
+    this.#lastOpId = options.opId;
+    return { position: { epoch: this.#lane.state().epoch, frame, opId: options.opId }, replayed };
+  }
+
+  status(): CatalogStatus {
+    const { ok, message, epoch, frame } = this.#lane.state();
+    return { ok: ok && !this.#closed, message, position: { epoch, frame, opId: this.#lastOpId } };
+  }
+
+  /** The id of the lane's process, for the tests that kill it. */
+  get lanePid(): number | undefined {
+    return this.#lane.pid;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#reads.close();
+    await this.#lane.close();
+  }
+
+  #checkReadable(options?: ReadOptions): void {
+    if (this.#closed) throw new ServiceError('UNAVAILABLE', 'the catalog is closed');
+    if (options?.atLeast !== undefined) this.#checkReached(options.atLeast);
+  }
+
+  /** A write is visible before its position is told, so waiting would not help. */
+  #checkReached(wanted: Position): void {
+    const { epoch, frame } = this.#lane.state();
+    if (wanted.epoch < epoch || (wanted.epoch === epoch && wanted.frame <= frame)) return;
+    throw new ServiceError(
+      'UNAVAILABLE',
+      `expected position ${wanted.epoch}:${wanted.frame}, the catalog is at ${epoch}:${frame}`,
+    );
+  }
+}
