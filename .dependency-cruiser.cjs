@@ -20,6 +20,8 @@ const ARROWS = {
   stores: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   identity: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   workers: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
+  // What a node of a cluster says to others, over the wire.
+  cluster: ['base', 'domain', 'application', 'gen', 'rpc'],
   services: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   // Fronts speak the generated interfaces; of config they see types alone (rule front-config-types).
   gateway: ['base', 'gen', 'config'],

@@ -24,6 +24,9 @@ export async function deleteImage(context: CatalogContext, caller: Caller, reque
 export function garbageOf(image: Image): readonly Garbage[] {
   const data = dataOf(image);
   if (data === undefined) return [];
-  const objects = data.fileMap === null ? data.locations : [...data.locations, data.fileMap];
-  return objects.map(({ storeId, key }) => ({ storeId, key }));
+  const objects = data.locations.map(({ nodeId, storeId, key }) => ({ nodeId, storeId, key }));
+  if (data.fileMap === null) return objects;
+  // The map lies beside the data that was uploaded.
+  const { storeId, key } = data.fileMap;
+  return [...objects, { nodeId: data.locations[0]?.nodeId ?? null, storeId, key }];
 }

@@ -1,22 +1,28 @@
-import type { CatalogContext } from './catalog-context.js';
 import type { Log } from './log.js';
-import type { Garbage } from './ports/catalog.js';
+import { isOwn, type OwnNode } from './own-objects.js';
+import type { Catalog, Garbage } from './ports/catalog.js';
+import type { NodeCommands } from './ports/node-commands.js';
 import type { StoreRegistry } from './store-registry.js';
 
 const BATCH = 100;
+
+interface CollectorContext extends OwnNode {
+  readonly catalog: Catalog;
+  readonly stores: StoreRegistry;
+  readonly commands: NodeCommands;
+  readonly log: Log;
+}
 
 /**
  * Removes from this node's stores what no image uses any more: first the objects, then their rows, so that a crash in
  * between only repeats a removal.
  */
 export class GarbageCollector {
-  readonly #context: Pick<CatalogContext, 'catalog' | 'ids'> & { readonly stores: StoreRegistry; readonly log: Log };
+  readonly #context: CollectorContext;
   #running: Promise<number> | undefined;
   #next: Promise<number> | undefined;
 
-  constructor(
-    context: Pick<CatalogContext, 'catalog' | 'ids'> & { readonly stores: StoreRegistry; readonly log: Log },
-  ) {
+  constructor(context: CollectorContext) {
     this.#context = context;
   }
 
@@ -33,11 +39,11 @@ export class GarbageCollector {
     return this.#next;
   }
 
-  /** Removes just these objects, which are garbage already. */
+  /** Removes those of these objects that are this node's; they are garbage already. */
   async remove(rows: readonly Garbage[]): Promise<void> {
     const gone: Garbage[] = [];
-    for (const row of rows) if (await this.#remove(row)) gone.push(row);
-    if (gone.length > 0) await this.#forget(gone);
+    for (const row of rows) if (isOwn(this.#context, row) && (await this.#remove(row))) gone.push(row);
+    if (gone.length > 0) await this.#context.commands.forgetGarbage(gone);
   }
 
   #start(): Promise<number> {
@@ -55,14 +61,17 @@ export class GarbageCollector {
     let removed = 0;
     for (;;) {
       // Rows that failed stay at the front, hence the larger page.
-      const rows = await this.#context.catalog.read((reader) => reader.garbage(storeIds, BATCH + failed.size));
+      const { nodeId, ownsUnnamed: unnamed } = this.#context;
+      const rows = await this.#context.catalog.read((reader) =>
+        reader.garbage({ nodeId, unnamed, storeIds }, BATCH + failed.size),
+      );
       const due = rows.filter((row) => !failed.has(nameOf(row)));
       if (due.length === 0) return removed;
       const gone: Garbage[] = [];
       for (const row of due)
         if (await this.#remove(row)) gone.push(row);
         else failed.add(nameOf(row));
-      if (gone.length > 0) await this.#forget(gone);
+      if (gone.length > 0) await this.#context.commands.forgetGarbage(gone);
       removed += gone.length;
     }
   }
@@ -78,14 +87,6 @@ export class GarbageCollector {
       );
       return false;
     }
-  }
-
-  async #forget(gone: readonly Garbage[]): Promise<void> {
-    const { catalog, ids } = this.#context;
-    await catalog.write(
-      gone.map((garbage) => ({ kind: 'remove-garbage', garbage })),
-      { opId: ids.uuid(), subject: 'garbage' },
-    );
   }
 }
 

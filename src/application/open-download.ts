@@ -1,12 +1,12 @@
-import { ServiceError } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
-import type { ImageStore } from './ports/image-store.js';
-import type { Location } from '../domain/location.js';
+import { isOwn } from './own-objects.js';
+import type { ByteRange } from './ports/image-store.js';
 
 export interface Download {
   readonly image: Image;
@@ -33,8 +33,7 @@ export async function openDownload(
   const data = dataOf(image);
   if (data === undefined || image.status === 'pending_delete') return undefined;
   const { offsetBytes, lengthBytes } = resolveRange(request.range, data.sizeBytes);
-  const { store, location } = await chooseLocation(context, image, data);
-  const chunks = store.read(location.key, { offsetBytes, lengthBytes }, { signal });
+  const chunks = await openLocation(context, { image, data, range: { offsetBytes, lengthBytes }, signal });
   return { image, data, offsetBytes, lengthBytes, chunks };
 }
 
@@ -50,23 +49,41 @@ function authorizeDeactivated(caller: Caller, image: Image): void {
   }
 }
 
-// The heaviest store that has the whole object; another size means that somebody changed it under us.
-async function chooseLocation(
-  context: DataContext,
-  image: Image,
-  data: ImageData,
-): Promise<{ readonly store: ImageStore; readonly location: Location }> {
-  const byWeight = [...data.locations].sort(
-    (a, b) => context.stores.weight(b.storeId) - context.stores.weight(a.storeId),
-  );
-  for (const location of byWeight) {
+interface Wanted {
+  readonly image: Image;
+  readonly data: ImageData;
+  readonly range: ByteRange;
+  readonly signal: AbortSignal;
+}
+
+// This node's own stores come first, the heaviest first, then those of other nodes. Another size means that somebody changed
+// the object under us.
+async function openLocation(context: DataContext, wanted: Wanted): Promise<AsyncIterable<Uint8Array>> {
+  const { image, data, range, signal } = wanted;
+  const own = data.locations.filter((location) => isOwn(context, location));
+  own.sort((a, b) => context.stores.weight(b.storeId) - context.stores.weight(a.storeId));
+  for (const location of own) {
     const store = context.stores.get(location.storeId);
     const found = await store?.stat(location.key);
-    if (store !== undefined && found?.sizeBytes === data.sizeBytes) return { store, location };
+    if (store !== undefined && found?.sizeBytes === data.sizeBytes) return store.read(location.key, range, { signal });
     context.log.error({ imageId: image.id, location: location.id, found }, 'location without its object');
   }
+  let failure: unknown;
+  for (const location of data.locations) {
+    if (context.peers === null || isOwn(context, location)) continue;
+    try {
+      return await context.peers.open(location, range, { sizeBytes: data.sizeBytes, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      context.log.warn({ err: error, imageId: image.id, location: location.id }, 'location not readable, trying the next');
+      failure ??= error;
+    }
+  }
+  // A node that cannot be reached may come back; an object that is nowhere will not.
+  if (failedWith(failure, 'UNAVAILABLE')) throw failure;
   throw new ServiceError(
     'UPSTREAM_FAILED',
     `The data of image ${image.id} is not in any store that this node can reach.`,
+    { cause: failure },
   );
 }

@@ -1,6 +1,5 @@
 import { failedWith } from '../base/service-error.js';
 import type { DataContext } from './data-context.js';
-import { abortUpload } from './upload-lease.js';
 
 /**
  * Gives up the uploads that this node was leased but receives no more (after a crash, or when giving up failed), so that
@@ -14,7 +13,7 @@ export async function recoverUploads(
   for (const { uploadId, imageId } of leases) {
     if (context.uploads.has({ uploadId, imageId })) continue;
     try {
-      await abortUpload(context, { uploadId, imageId });
+      await context.commands.abortUpload({ uploadId, imageId });
       aborted += 1;
     } catch (error) {
       // Committed or given up since the list was read.

@@ -7,6 +7,7 @@ import {
   asNodeId,
   asObjectKey,
   asUploadId,
+  type NodeId,
   type ObjectKey,
   type StoreId,
   type UploadId,
@@ -14,7 +15,7 @@ import {
 import { assert } from '../base/assert.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
-import { commonOf, type Image, type ImageCommon, type ImageData } from '../domain/image.js';
+import { commonOf, dataOf, type Image, type ImageCommon, type ImageData } from '../domain/image.js';
 import { exceeds } from '../domain/limits.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
@@ -98,20 +99,36 @@ export function overCap(capBytes: number): ServiceError {
   return new ServiceError('LIMIT_EXCEEDED', `Image exceeds the storage quota: at most ${capBytes} bytes are allowed.`);
 }
 
-/** Makes the image active. IMAGE_GONE: it was deleted meanwhile. STATE_CONFLICT: the lease is no more. */
+/** An upload, as the node that it was leased to names it. */
+interface LeaseOf {
+  readonly uploadId: string;
+  readonly imageId: string;
+  readonly nodeId: NodeId;
+}
+
+/**
+ * Makes the image active; a commit that is sent again, because its answer was lost, finds it so. IMAGE_GONE: it was deleted
+ * meanwhile. STATE_CONFLICT: the lease is no more.
+ */
 export async function commitUpload(
   context: CatalogContext,
-  request: { readonly uploadId: string; readonly imageId: string; readonly data: ImageData },
+  request: LeaseOf & { readonly data: ImageData },
 ): Promise<Image> {
-  return endUpload(context, request, (before, lease) => {
+  const isOfUpload = (image: Image): boolean =>
+    dataOf(image)?.locations.some(({ id }) => id === request.uploadId) === true;
+  const committed = (image: Image | undefined): Image | undefined =>
+    image !== undefined && isOfUpload(image) ? image : undefined;
+  const commit = (before: Image | undefined, lease: UploadLease): Decided<Image> => {
     if (before === undefined)
       throw new ServiceError('IMAGE_GONE', `Image ${request.imageId} was deleted while its data was being uploaded.`);
     for (const object of [...request.data.locations, ...(request.data.fileMap === null ? [] : [request.data.fileMap])])
       if (object.storeId !== lease.storeId || (object.key !== lease.key && object.key !== lease.mapKey))
         throw new ServiceError('INVALID_ARGUMENT', `object ${object.key} is not one of upload ${lease.uploadId}`);
-    const after: Image = { ...nextVersion(context, before), status: 'active', data: request.data };
+    const locations = request.data.locations.map((location) => ({ ...location, nodeId: lease.nodeId }));
+    const after: Image = { ...nextVersion(context, before), status: 'active', data: { ...request.data, locations } };
     return { result: after, effects: [{ kind: 'update-image', before, after }] };
-  });
+  };
+  return endUpload(context, request, commit, committed);
 }
 
 /**
@@ -120,11 +137,11 @@ export async function commitUpload(
  */
 export async function abortUpload(
   context: CatalogContext,
-  request: { readonly uploadId: string; readonly imageId: string },
+  request: LeaseOf,
 ): Promise<void> {
   await endUpload(context, request, (before, lease) => {
     const garbage = [lease.key, lease.mapKey].map(
-      (key): Effect => ({ kind: 'add-garbage', garbage: { storeId: lease.storeId, key } }),
+      (key): Effect => ({ kind: 'add-garbage', garbage: { nodeId: lease.nodeId, storeId: lease.storeId, key } }),
     );
     if (before === undefined) return { result: undefined, effects: garbage };
     const after: Image = { ...nextVersion(context, before), status: 'queued' };
@@ -135,15 +152,18 @@ export async function abortUpload(
 // `before` is the saving image of this very upload, or undefined when it was deleted meanwhile.
 async function endUpload<T>(
   context: CatalogContext,
-  request: { readonly uploadId: string; readonly imageId: string },
+  request: LeaseOf,
   decide: (before: Image | undefined, lease: UploadLease) => Decided<T>,
+  ended?: (image: Image | undefined) => T | undefined,
 ): Promise<T> {
   const id = asImageId(request.imageId);
   if (id === undefined) throw imageNotFound(request.imageId);
   const operation = { opId: context.ids.uuid(), subject: id, repeatable: false };
   return writeDecided(context, { id, operation }, (reader) => {
     const lease = reader.upload(asUploadId(request.uploadId));
-    if (lease?.imageId !== id)
+    const done = lease === undefined ? ended?.(reader.image(id)) : undefined;
+    if (done !== undefined) return { result: done, effects: [] };
+    if (lease?.imageId !== id || lease.nodeId !== request.nodeId)
       throw new ServiceError('STATE_CONFLICT', `upload ${request.uploadId} of image ${id} has ended already`);
     const image = reader.image(id);
     const ours = image?.status === 'saving' && image.uploadId === lease.uploadId;

@@ -27,3 +27,11 @@ export class ServiceError extends Error {
 export function failedWith(error: unknown, reason: Reason): error is ServiceError {
   return error instanceof ServiceError && error.reason === reason;
 }
+
+/** The detail of an error that says: the other end did not answer, and this is not its word. */
+export const UNREACHABLE: ErrorDetails = { unreachable: 'true' };
+
+/** Tells whether the other end did not answer at all. */
+export function isUnreachable(error: unknown): error is ServiceError {
+  return error instanceof ServiceError && error.details['unreachable'] === 'true';
+}

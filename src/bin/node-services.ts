@@ -1,13 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import type { DataContext } from '../application/data-context.js';
 import { garbageOf } from '../application/delete-image.js';
+import { forgetGarbage } from '../application/forget-garbage.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageLocks } from '../application/image-locks.js';
 import type { Log } from '../application/log.js';
+import type { Digester } from '../application/ports/digester.js';
+import type { NodeCommands } from '../application/ports/node-commands.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
-import { openEmbeddedCatalog } from '../catalog/index.js';
+import type { StoreRegistry } from '../application/store-registry.js';
+import { abortUpload } from '../application/upload-lease.js';
+import { asImageId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
@@ -15,20 +19,21 @@ import type { Image } from '../domain/image.js';
 import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
-import { CatalogService } from '../services/catalog-service.js';
+import { type CatalogMethods, CatalogService } from '../services/catalog-service.js';
 import { DataService } from '../services/data-service.js';
 import { ImageView } from '../services/image-view.js';
 import { NodeService } from '../services/node-service.js';
 import { CallerResolver } from '../services/service-context.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf } from './service-info.js';
-import { nodeIdOf } from './node-identity.js';
+import type { NodeRole, Self } from './node-role.js';
+import { type Addresses, selfOf } from './node-self.js';
 import { openStores } from './node-stores.js';
 import { packageVersion } from './package-version.js';
 
 /** The services of one node, without the doors to them. */
 export interface NodeServices {
-  readonly catalog: CatalogService;
+  readonly catalog: CatalogMethods;
   readonly data: DataService;
   readonly node: NodeService;
   readonly bytes: ByteStreamService;
@@ -36,6 +41,8 @@ export interface NodeServices {
   readonly runningUploads: RunningUploads;
   /** The state of each part. */
   parts(): Promise<readonly PartStatus[]>;
+  /** Says that the doors are open, and where. */
+  opened(addresses: Addresses): Promise<void>;
   /** Gives up lost uploads and removes garbage. */
   recover(): Promise<void>;
   /** Closes everything; call after the doors are closed. */
@@ -48,27 +55,22 @@ const ids = { uuid: () => randomUUID() };
 /** Anyone may ask for the state of the parts, which costs writes to disk: an answer serves all who ask within so long. */
 const PARTS_AGE_MS = 2000;
 
-/** Opens catalog, stores and threads of a node, clears what an earlier run left, and makes its services. */
-export async function createNodeServices(config: Config, log: Log): Promise<NodeServices> {
+/** Opens stores, catalog and threads of a node, clears what an earlier run left, and makes its services. */
+export async function createNodeServices(
+  config: Config,
+  log: Log,
+  openRole: (config: Config, self: Self) => Promise<NodeRole>,
+): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
-  const authenticator = await createAuthenticator(config.auth, { clock, log });
-  const [catalog, stores] = await Promise.all([
-    openEmbeddedCatalog({ path: join(config.node.dataDir, 'catalog.db'), log }),
-    openStores(config),
-  ]);
-  const digester = createDigester();
+  const stores = await openStores(config);
   const uploads = new RunningUploads();
-  const rules = { limits: limitsOf(config), ...config.images };
-  const context: DataContext = {
-    ...{ catalog, clock, ids, rules, stores, digester, uploads, log },
-    protection: NO_PROTECTION,
-    locks: new ImageLocks(),
-    nodeId: nodeIdOf(config.node.dataDir),
-    garbage: new GarbageCollector({ catalog, ids, stores, log }),
-    hashingAlgorithm: config.images.hashingAlgorithm,
-    formatMatch: config.images.formatMatch,
-  };
-  // A node whose catalog cannot be written (a full disk) still serves reads; the leases are tried again later.
+  const { self, open } = selfOf(config, { stores, uploads, log });
+  const role = await openRole(config, self);
+  const statements = role.statements === null ? {} : { statements: role.statements };
+  const authenticator = await createAuthenticator(config.auth, { clock, log, ...statements });
+  const digester = createDigester();
+  const context = contextOf(config, { role, self, stores, uploads, digester, log });
+  // A node whose catalog cannot be written (a full disk, no authority) still serves reads; the leases are tried again later.
   await recover(context).catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
 
   const view = new ImageView({
@@ -78,23 +80,59 @@ export async function createNodeServices(config: Config, log: Log): Promise<Node
     showStores: stores.all.length > 1,
     url: ({ storeId, key }) => stores.get(storeId)?.url(key) ?? '',
   });
-  const catalogService = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
-  const bytes = new ByteStreamService(context, view, catalogService);
+  const local = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
+  const { catalog, reading } = role.services(local, {
+    stopUpload: (imageId) => stopUpload(context, imageId),
+    advanced: () => clearLater(context),
+  });
+  const bytes = new ByteStreamService(context, view, catalog, reading);
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
-    catalog: catalogService,
+    catalog,
     data: new DataService(bytes),
     node: new NodeService({
-      ...{ nodeId: context.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
+      ...{ nodeId: self.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
       info: serviceInfoOf(config, stores),
+      cluster: role.cluster,
     }),
     ...{ bytes, parts, runningUploads: uploads, callers: new CallerResolver(authenticator) },
     recover: () => recover(context),
+    async opened(addresses) {
+      open(addresses);
+      await role.opened();
+    },
     async close() {
       await authenticator.close();
       await digester.close();
-      await catalog.close();
+      await role.close();
     },
+  };
+}
+
+interface ContextParts {
+  readonly role: NodeRole;
+  readonly self: Self;
+  readonly stores: StoreRegistry;
+  readonly uploads: RunningUploads;
+  readonly digester: Digester;
+  readonly log: Log;
+}
+
+function contextOf(config: Config, { role, self, stores, uploads, digester, log }: ContextParts): DataContext {
+  const { catalog, ownsUnnamed, peers } = role;
+  const { nodeId } = self;
+  const use = { catalog, clock, ids, rules: { limits: limitsOf(config), ...config.images } };
+  const ground = { ...use, protection: NO_PROTECTION, locks: new ImageLocks() };
+  const commands: NodeCommands = role.commands ?? {
+    abortUpload: (lease) => abortUpload(ground, { ...lease, nodeId }),
+    forgetGarbage: (rows) => forgetGarbage(ground, rows),
+  };
+  return {
+    ...ground,
+    ...{ nodeId, ownsUnnamed, peers, stores, digester, uploads, log, commands },
+    garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
+    hashingAlgorithm: config.images.hashingAlgorithm,
+    formatMatch: config.images.formatMatch,
   };
 }
 
@@ -106,13 +144,23 @@ async function recover(context: DataContext): Promise<void> {
 // The bytes that are still arriving are of no use. Whoever deletes an image may count on its room once the call returns;
 // when a store refuses, the image is gone all the same and the object is tried again later.
 async function clearAfterDeletion(context: DataContext, image: Image): Promise<void> {
-  const gone = `Image ${image.id} was deleted while its data was being uploaded.`;
-  context.uploads.stop(image.id, new ServiceError('IMAGE_GONE', gone));
+  stopUpload(context, image.id);
   try {
     await context.garbage.remove(garbageOf(image));
   } catch (error) {
     context.log.warn({ err: error }, 'unused objects not removed, will be tried again');
   }
+}
+
+function stopUpload({ uploads }: DataContext, imageIdText: string): void {
+  const imageId = asImageId(imageIdText);
+  if (imageId === undefined) return;
+  const gone = `Image ${imageId} was deleted while its data was being uploaded.`;
+  uploads.stop(imageId, new ServiceError('IMAGE_GONE', gone));
+}
+
+function clearLater({ garbage, log }: DataContext): void {
+  garbage.collect().catch((error: unknown) => log.warn({ err: error }, 'unused objects not removed, will be tried again'));
 }
 
 function sharedFor<T>(ageMs: number, ask: () => Promise<T>): () => Promise<T> {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { ServiceError } from '../base/service-error.js';
 import { SERVE_FLAGS } from '../config/flags.js';
 import { loadConfig } from '../config/load-config.js';
 import type { CliDeps } from '../cli/deps.js';
@@ -8,9 +9,12 @@ import type { CliDeps } from '../cli/deps.js';
 const STOP_MAX_MS = 20_000;
 
 /** The commands that run a role. */
-export const ROLES = ['serve', 'gateway'] as const;
+export const ROLES = ['serve', 'primary', 'gateway'] as const;
 
 type Given = Record<string, string | undefined>;
+
+const PORT_MAX = 65_535;
+const DEV_NODES_MAX = 50;
 
 /** Adds the commands that run a role and go on until a signal. */
 export function addRoles(program: Command, env: CliDeps['env']): void {
@@ -29,6 +33,8 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
     await untilSignal(`ready http=${http} grpc=${grpc} socket=${socket} site=${site}`, () => node.stop());
   });
 
+  addPrimary(program, env);
+  addCluster(program);
   const gateway = program.command('gateway').description('run the Images API alone, in front of a node');
   gateway
     .option('--config <file>', 'configuration (TOML)')
@@ -47,6 +53,57 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
     const running = await startGateway(config, { node, nodeHttp, ca: nodeCa });
     await untilSignal(`ready http=${running.http} node=${node}`, () => running.stop());
   });
+}
+
+function addPrimary(program: Command, env: CliDeps['env']): void {
+  const primary = program.command('primary').description('run the authority of a cluster: sqld and the node that writes it');
+  primary.option('--config <file>', 'configuration (TOML)');
+  for (const { declaration, help } of SERVE_FLAGS) primary.option(declaration, help);
+  primary.option('--sqld-port <n>', 'port of sqld on the loopback; 0 takes a free one (0)');
+  primary.option('--adopt <file>', "a single node's catalog that becomes the cluster's");
+  primary.addHelpText(
+    'after',
+    '\nExample:\n  oriel cluster init --key cluster.key\n  oriel primary --data /var/lib/oriel --cluster-key cluster.key',
+  );
+  primary.action(async ({ config: file, sqldPort = '0', adopt, ...flags }: Given) => {
+    const { config } = loadConfig({ file, env, flags, processors: availableParallelism() });
+    process.umask(0o027);
+    const { startPrimary } = await import('./primary.js');
+    const node = await startPrimary(config, { sqldPort: wholeNumber('--sqld-port', sqldPort, PORT_MAX), adopt });
+    const line = `primary pid=${process.pid} sqld_pid=${node.sqldPid() ?? 0} http=${node.http} grpc=${node.grpc}`;
+    await untilSignal(line, () => node.stop());
+  });
+}
+
+function addCluster(program: Command): void {
+  const cluster = program.command('cluster').description('make a cluster');
+  cluster
+    .command('init')
+    .description('make the key by which nodes join')
+    .requiredOption('--key <file>', 'the file to write; every node gets a copy')
+    .action(async ({ key = '' }: Given) => {
+      const { writeClusterKey } = await import('./cluster-init.js');
+      writeClusterKey(key);
+      process.stdout.write(`wrote ${key}: give every node a copy as --cluster-key\n`);
+    });
+  cluster
+    .command('dev')
+    .description('run a cluster on this machine, to try it: an authority and edges, each with a data folder')
+    .option('--nodes <n>', 'edges', '3')
+    .option('--dir <dir>', 'where the data folders go', './cluster')
+    .addHelpText('after', '\nExample:\n  oriel cluster dev --nodes 3 --dir /tmp/cluster')
+    .action(async ({ nodes = '3', dir = './cluster' }: Given) => {
+      const { startClusterDev } = await import('./cluster-dev.js');
+      const running = await startClusterDev({ nodes: wholeNumber('--nodes', nodes, DEV_NODES_MAX), dir });
+      await untilSignal(running.lines.join('\n'), () => running.stop());
+    });
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > max)
+    throw new ServiceError('INVALID_ARGUMENT', `${name}: expected a number from 0 to ${max}, got ${text.slice(0, 20)}`);
+  return value;
 }
 
 /** Says that the role serves, and stops it at the first SIGTERM or SIGINT. */

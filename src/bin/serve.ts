@@ -27,11 +27,11 @@ export interface RunningNode {
 }
 
 /** Starts a node and returns when it serves. STATE_CONFLICT: another one runs on the data folder. */
-export async function startNode(config: Config): Promise<RunningNode> {
+export async function startNode(config: Config, openRole: OpenRole = roleOf): Promise<RunningNode> {
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
   const lock = lockDataFolder(config.node.dataDir);
   try {
-    const opening = createNodeServices(config, log);
+    const opening = createNodeServices(config, log, openRole);
     // The catalog's process starts and migrates while the doors' packages are loaded.
     const [services, { createGateway }, { listenGrpc }] = await Promise.all([
       opening,
@@ -44,10 +44,13 @@ export async function startNode(config: Config): Promise<RunningNode> {
     const recovery = setInterval(() => {
       services.recover().catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
     }, RECOVERY_INTERVAL_MS);
+    const httpUrl = `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`;
+    const grpcAddress = addressOf({ host: config.node.grpc.host, port: doors.tcp.port });
+    await services.opened({ httpUrl, grpcAddress });
     for (const door of doors.all) door.setServing(true);
     return {
-      http: `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`,
-      grpc: addressOf({ host: config.node.grpc.host, port: doors.tcp.port }),
+      http: httpUrl,
+      grpc: grpcAddress,
       socket: config.node.socketPath,
       site: config.node.site,
       async stop() {
@@ -64,6 +67,16 @@ export async function startNode(config: Config): Promise<RunningNode> {
     throw error;
   }
 }
+
+/** Opens the catalog as the node's role has it. */
+export type OpenRole = Parameters<typeof createNodeServices>[2];
+
+const roleOf: OpenRole = async (config, self) => {
+  const { primary } = config.catalog;
+  // Only what the role needs is loaded.
+  if (primary === null) return (await import('./single-role.js')).openSingleRole(config, self);
+  return (await import('./edge-role.js')).openEdgeRole(config, primary, self);
+};
 
 interface Parts {
   readonly config: Config;
@@ -95,6 +108,7 @@ function openGateway(createGateway: typeof CreateGateway, { config, services, lo
       metrics: () => metrics.text(),
       observe: (sample) => metrics.observe(sample),
       serveNodeBytes: true,
+      nodeObjects: { openObject: (request, options) => bytes.openObject(request, httpContext(callers, options)) },
       drainMs: DRAIN_MS,
     },
   );

@@ -15,6 +15,7 @@ import {
   type UploadId,
 } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
+import { type ClusterNode, NODE_ROLES } from '../domain/cluster-node.js';
 import type { Image } from '../domain/image.js';
 import { MEMBER_STATUSES, type Member } from '../domain/member.js';
 import { type Connection, integerAt, type Row, textAt } from './connection.js';
@@ -27,6 +28,9 @@ const UPLOAD_COLUMNS = 'upload_id, image_id, node_id, store_id, object_key, map_
 /** Images kept in memory: by number, and by the text they hold, of which a user may put 8 MiB into one. */
 const CACHED_IMAGES = 10_000;
 const CACHED_CHARACTERS = 16 * 1024 * 1024;
+const NODE_COLUMNS = 'node_id, role, site, version, http_url, grpc_address, stores, public_key, seen_at';
+/** More nodes than a cluster of one writer bears; the bound keeps the read short. */
+const NODES_LIMIT = 10_000;
 /** More uploads than a node can run at once; the bound keeps the read short. */
 const UPLOADS_LIMIT = 10_000;
 
@@ -100,14 +104,36 @@ export class EmbeddedReader implements CatalogReader {
       .map(uploadOf);
   }
 
-  garbage(storeIds: readonly StoreId[], limit: number): readonly Garbage[] {
+  garbage(
+    place: { readonly nodeId: NodeId; readonly unnamed: boolean; readonly storeIds: readonly StoreId[] },
+    limit: number,
+  ): readonly Garbage[] {
+    const { nodeId, unnamed, storeIds } = place;
     return this.#connection
       .all(
-        'select store_id, object_key from garbage where store_id in (select value from json_each(?)) limit ?',
+        'select node_id, store_id, object_key from garbage_of_nodes ' +
+          'where node_id in (?, ?) and store_id in (select value from json_each(?)) limit ?',
+        nodeId,
+        unnamed ? '' : nodeId,
         JSON.stringify(storeIds),
         limit,
       )
-      .map((row) => ({ storeId: asStoreId(textAt(row, 0)), key: keyAt(row, 1) }));
+      .map((row) => ({
+        nodeId: row[0] === '' ? null : asNodeId(textAt(row, 0)),
+        storeId: asStoreId(textAt(row, 1)),
+        key: keyAt(row, 2),
+      }));
+  }
+
+  nodes(): readonly ClusterNode[] {
+    return this.#connection
+      .all(`select ${NODE_COLUMNS} from nodes order by site, node_id limit ${NODES_LIMIT}`)
+      .map(nodeOf);
+  }
+
+  node(id: NodeId): ClusterNode | undefined {
+    const row = this.#connection.get(`select ${NODE_COLUMNS} from nodes where node_id = ?`, id);
+    return row === undefined ? undefined : nodeOf(row);
   }
 
   operation(opId: string): { readonly subject: string } | undefined {
@@ -135,6 +161,21 @@ function uploadOf(row: Row): UploadLease {
     key: keyAt(row, 4),
     mapKey: keyAt(row, 5),
     startedAtMs: integerAt(row, 6),
+  };
+}
+
+function nodeOf(row: Row): ClusterNode {
+  const stores: unknown = JSON.parse(textAt(row, 6));
+  return {
+    id: asNodeId(textAt(row, 0)),
+    role: NODE_ROLES.find((role) => role === row[1]) ?? damaged('node role', row[1]),
+    site: textAt(row, 2),
+    version: textAt(row, 3),
+    httpUrl: textAt(row, 4),
+    grpcAddress: textAt(row, 5),
+    stores: Array.isArray(stores) ? stores.map(String) : damaged('list of stores', stores),
+    publicKey: textAt(row, 7),
+    seenAtMs: integerAt(row, 8),
   };
 }
 

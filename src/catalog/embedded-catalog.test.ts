@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Effect } from '../application/ports/catalog.js';
+import type { ClusterNode } from '../domain/cluster-node.js';
 import type { ImageId, NodeId, ObjectKey, ProjectId, StoreId, UploadId } from '../base/brand.js';
 import type { Image, ImageCommon, ImageState } from '../domain/image.js';
 import type { ImageQuery } from '../domain/image-query.js';
@@ -70,13 +71,14 @@ const ACTIVE: ImageState = {
     osHashAlgo: 'sha512',
     osHashValue: 'd'.repeat(128),
     locations: [
-      { id: 'l1', storeId: 'file' as StoreId, key: 'a/b' as ObjectKey, metadata: new Map([['__proto__', 'x']]) },
+      { id: 'l1', nodeId: null, storeId: 'file' as StoreId, key: 'a/b' as ObjectKey, metadata: new Map([['__proto__', 'x']]) },
     ],
     fileMap: { storeId: 'file' as StoreId, key: 'a/b.map' as ObjectKey, sizeBytes: 2 ** 40, sha256: 'e'.repeat(64) },
   },
 };
 
 let directory: string;
+const NODE = 'n' as NodeId;
 let catalog: LaneCatalog;
 let operations = 0;
 
@@ -233,6 +235,19 @@ describe('members, uploads and garbage', () => {
     });
   });
 
+  test('nodes are put and found, and replaced as a whole', async () => {
+    const node: ClusterNode = {
+      ...{ id: NODE, role: 'edge', site: 'b', version: '1', httpUrl: 'http://h', grpcAddress: 'h:1' },
+      ...{ stores: ['fast', 'slow'], publicKey: 'PEM', seenAtMs: 5 },
+    };
+    const first: ClusterNode = { ...node, id: 'other' as NodeId, role: 'authority', site: 'a', stores: [] };
+    await write({ kind: 'put-node', node }, { kind: 'put-node', node: first });
+    expect(await catalog.read((reader) => reader.nodes())).toEqual([first, node]);
+    const moved = { ...node, grpcAddress: 'h:2', seenAtMs: 6 };
+    await write({ kind: 'put-node', node: moved });
+    expect(await catalog.read((reader) => [reader.node(NODE), reader.node('none' as NodeId)])).toEqual([moved, undefined]);
+  });
+
   test('uploads are leased and ended once; garbage is a set', async () => {
     const upload = {
       uploadId: 'u' as UploadId,
@@ -247,16 +262,18 @@ describe('members, uploads and garbage', () => {
     await expect(write({ kind: 'insert-upload', upload })).rejects.toMatchObject({ reason: 'ALREADY_EXISTS' });
     expect(await catalog.read((reader) => reader.uploadsOfNode('n' as NodeId))).toEqual([upload]);
     expect(await catalog.read((reader) => reader.upload('u' as UploadId))).toEqual(upload);
-    const garbage = { storeId: 's' as StoreId, key: 'k' as ObjectKey };
+    const garbage = { nodeId: NODE, storeId: 's' as StoreId, key: 'k' as ObjectKey };
+    const place = { nodeId: NODE, unnamed: false, storeIds: ['s' as StoreId, 't' as StoreId] };
     await write({ kind: 'delete-upload', uploadId: upload.uploadId }, { kind: 'add-garbage', garbage });
     await expect(write({ kind: 'delete-upload', uploadId: upload.uploadId })).rejects.toMatchObject({
       reason: 'NOT_FOUND',
     });
     await write({ kind: 'add-garbage', garbage });
-    expect(await catalog.read((reader) => reader.garbage(['s' as StoreId], 10))).toEqual([garbage]);
-    expect(await catalog.read((reader) => reader.garbage(['t' as StoreId], 10))).toEqual([]);
+    expect(await catalog.read((reader) => reader.garbage(place, 10))).toEqual([garbage]);
+    for (const elsewhere of [{ storeIds: ['t' as StoreId] }, { nodeId: 'other' as NodeId, unnamed: true }])
+      expect(await catalog.read((reader) => reader.garbage({ ...place, ...elsewhere }, 10))).toEqual([]);
     await write({ kind: 'remove-garbage', garbage }, { kind: 'remove-garbage', garbage });
-    expect(await catalog.read((reader) => reader.garbage(['s' as StoreId], 10))).toEqual([]);
+    expect(await catalog.read((reader) => reader.garbage(place, 10))).toEqual([]);
   });
 });
 

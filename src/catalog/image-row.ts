@@ -1,5 +1,5 @@
 /** Row of `images` ↔ domain image. What the file says is parsed here, once; past this point nobody checks it again. */
-import { asImageId, asObjectKey, asProjectId, asStoreId, asUploadId, type ObjectKey } from '../base/brand.js';
+import { asImageId, asNodeId, asObjectKey, asProjectId, asStoreId, asUploadId, type ObjectKey } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import {
   dataOf,
@@ -131,6 +131,7 @@ function locationOf(value: unknown): Location {
   const fields = fieldsOf('location', value);
   return {
     id: asText('location id', fields.get('id')),
+    nodeId: fields.get('nodeId') == null ? null : asNodeId(asText('location node', fields.get('nodeId'))),
     storeId: asStoreId(asText('location store', fields.get('storeId'))),
     key: keyOf(fields.get('key')),
     metadata: pairsOf('location metadata', fields.get('metadata')),

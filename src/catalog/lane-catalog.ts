@@ -3,7 +3,7 @@ import type {
   CatalogReader,
   CatalogStatus,
   Effect,
-  Position,
+  Point,
   ReadOptions,
   WriteResult,
 } from '../application/ports/catalog.js';
@@ -48,9 +48,15 @@ export class LaneCatalog implements Catalog {
     return { position: { epoch: this.#lane.state().epoch, frame, opId: options.opId }, replayed };
   }
 
+  /** A write is visible before its position is told, so there is nothing to wait for. */
+  // eslint-disable-next-line @typescript-eslint/require-await -- what it throws rejects the promise.
+  async waitFor(point: Point): Promise<void> {
+    this.#checkReached(point);
+  }
+
   status(): CatalogStatus {
     const { ok, message, epoch, frame } = this.#lane.state();
-    return { ok: ok && !this.#closed, message, position: { epoch, frame, opId: this.#lastOpId } };
+    return { ok: ok && !this.#closed, message, position: { epoch, frame, opId: this.#lastOpId }, stalenessMs: 0 };
   }
 
   /** The id of the lane's process, for the tests that kill it. */
@@ -70,8 +76,7 @@ export class LaneCatalog implements Catalog {
     if (options?.atLeast !== undefined) this.#checkReached(options.atLeast);
   }
 
-  /** A write is visible before its position is told, so waiting would not help. */
-  #checkReached(wanted: Position): void {
+  #checkReached(wanted: Point): void {
     const { epoch, frame } = this.#lane.state();
     if (wanted.epoch < epoch || (wanted.epoch === epoch && wanted.frame <= frame)) return;
     throw new ServiceError(

@@ -1,6 +1,7 @@
-/** `oriel node status|info|whoami`. */
+/** `oriel node status|list|whoami`. */
 import type { Command } from 'commander';
 import { ServiceError } from '../base/service-error.js';
+import type { Node } from '../gen/oriel/node/v1/node_service.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
 import type { CliDeps } from './deps.js';
 import { wordOf } from './image-words.js';
@@ -35,6 +36,12 @@ export function addNode(program: Command, deps: CliDeps): void {
       if (!status.ready) throw new ServiceError('UNAVAILABLE', 'the node is not ready');
     },
   );
+  nodeCommand(node, 'list', 'the nodes of the cluster, with the age of their catalogs').action(
+    async (options: CommonOptions) => {
+      const { nodes } = await withClient(options, deps, async (client) => client.node.listNodes({}));
+      await report(deps, options, { json: nodes.map(nodeJson), text: alignRows(nodeRows(nodes), []) });
+    },
+  );
   nodeCommand(node, 'whoami', 'who you are to the node').action(async (options: CommonOptions) => {
     const caller = await withClient(options, deps, async (client) => client.node.getCaller({}));
     const kind = wordOf(caller.kind, 'CALLER_KIND_');
@@ -44,4 +51,25 @@ export function addNode(program: Command, deps: CliDeps): void {
       text: printable(`${kind} ${userId}, project ${projectId || '-'}, roles ${roles.join(', ') || '-'}\n`, '\n'),
     });
   });
+}
+
+const HEAD = ['ID', 'SITE', 'ROLE', 'ALIVE', 'POSITION', 'LAG', 'FREE', 'UPLOADS', 'HTTP', 'GRPC', 'VERSION'];
+
+function nodeRows(nodes: readonly Node[]): string[][] {
+  const rows = nodes.map((node) => [
+    ...[node.id, node.site, wordOf(node.role, 'NODE_ROLE_'), node.alive ? 'yes' : 'NO', node.position || '-'],
+    ...[node.position === '' ? '-' : `${node.stalenessMs} ms`, formatBytes(Number(node.freeBytes)), String(node.uploads)],
+    ...[node.httpUrl || '-', node.grpcAddress || '-', node.version || '-'],
+  ]);
+  return [HEAD, ...rows];
+}
+
+function nodeJson(node: Node): object {
+  return {
+    ...{ id: node.id, site: node.site, role: wordOf(node.role, 'NODE_ROLE_'), version: node.version },
+    ...{ http_url: node.httpUrl, grpc_address: node.grpcAddress, stores: node.stores },
+    ...{ alive: node.alive, seen_at: node.seenAt?.toISOString() ?? null },
+    ...{ position: node.position, staleness_ms: Number(node.stalenessMs) },
+    ...{ free_bytes: Number(node.freeBytes), total_bytes: Number(node.totalBytes), uploads: node.uploads },
+  };
 }

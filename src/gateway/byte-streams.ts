@@ -25,6 +25,25 @@ export interface CallOptions {
   /** Credentials and request id; one object for all calls of one request. */
   readonly metadata: Metadata;
   readonly signal: AbortSignal;
+  /** Told how new the catalog is that answers. */
+  readonly onHeader?: (header: Metadata) => void;
+}
+
+/** Asks for a range of an object in a store of the node; for other nodes only. */
+export interface ObjectRequest {
+  readonly storeId: string;
+  readonly key: string;
+  /** The size that the object must have. */
+  readonly sizeBytes: number;
+  readonly range: RangeRequest;
+}
+
+/** A range of an object. A chunk's memory may be overwritten once the next one is asked for. */
+export type OpenedObject = Omit<OpenedRead, 'image'>;
+
+/** Objects of a node, for the other nodes of its cluster. FORBIDDEN: the caller is none. NOT_FOUND, RANGE_INVALID. */
+export interface NodeObjects {
+  openObject(request: ObjectRequest, options: CallOptions): Promise<OpenedObject>;
 }
 
 export interface ByteStreams {

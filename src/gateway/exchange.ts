@@ -14,6 +14,14 @@ const FORWARDED_HEADERS = [
   'x-tenant-id',
   'x-roles',
   'x-identity-status',
+  // How new the answer must be; and what one node says to another of its caller.
+  'oriel-min-position',
+  'x-oriel-statement',
+] as const;
+/** Metadata of an answer that becomes a header. */
+const FRESHNESS_HEADERS = [
+  ['oriel-position', 'Oriel-Position'],
+  ['oriel-staleness-ms', 'Oriel-Staleness-Ms'],
 ] as const;
 /** What metadata can carry (gRPC over HTTP2, "Custom-Metadata": ASCII-Value). */
 const PRINTABLE = /^[ -~]*$/;
@@ -29,6 +37,8 @@ export class Exchange {
   route = 'unmatched';
   params: Readonly<Record<string, string>> = {};
   readonly startedMs = performance.now();
+  /** What the services said of how new their answers are: headers of the answer. */
+  readonly freshness = new Map<string, string>();
   #call: CallOptions | undefined;
   #continueSent = false;
 
@@ -84,7 +94,7 @@ export class Exchange {
 
   /** What every call to the services carries: one Metadata object, and a signal that fires when the client goes away. */
   get call(): CallOptions {
-    this.#call ??= new RequestCall(this.#metadata(), this.response);
+    this.#call ??= new RequestCall(this.#metadata(), this.response, this.freshness);
     return this.#call;
   }
 
@@ -130,12 +140,22 @@ export class Exchange {
 class RequestCall implements CallOptions {
   readonly metadata: Metadata;
   readonly #response: ServerResponse;
+  readonly #freshness: Map<string, string>;
   #signal: AbortSignal | undefined;
 
-  constructor(metadata: Metadata, response: ServerResponse) {
+  constructor(metadata: Metadata, response: ServerResponse, freshness: Map<string, string>) {
     this.metadata = metadata;
     this.#response = response;
+    this.#freshness = freshness;
   }
+
+  /** Called with what comes before an answer of a service. */
+  readonly onHeader = (header: Metadata): void => {
+    for (const [key, name] of FRESHNESS_HEADERS) {
+      const value = header.get(key);
+      if (value !== undefined) this.#freshness.set(name, value);
+    }
+  };
 
   get signal(): AbortSignal {
     this.#signal ??= abortedWithout(this.#response);

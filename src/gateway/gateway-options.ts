@@ -1,6 +1,6 @@
 import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
 import type { NodeServiceClient } from '../gen/oriel/node/v1/node_service.js';
-import type { ByteStreams } from './byte-streams.js';
+import type { ByteStreams, NodeObjects } from './byte-streams.js';
 
 /** The services that the gateway translates to: in process or over the wire. They fail with ServiceError only. */
 export interface GatewayBackend {
@@ -47,6 +47,8 @@ export interface GatewayOptions {
   readonly observe?: (sample: RequestSample) => void;
   /** Serves the bytes of images to gateways elsewhere (`/oriel/v1/images/{id}/data`); default false. */
   readonly serveNodeBytes?: boolean;
+  /** Serves objects of the node's stores to other nodes (`/oriel/v1/objects/{location}`); absent: none. */
+  readonly nodeObjects?: NodeObjects;
   /** The longest JSON body; default 1 MiB. */
   readonly maxJsonBytes?: number;
   /** How long a client may send or take nothing while bytes move, in milliseconds; default 120 000. */

@@ -12,6 +12,7 @@ import { errorAnswer } from './error-answer.js';
 import { Exchange } from './exchange.js';
 import type { GatewayBackend, GatewayOptions } from './gateway-options.js';
 import { nodeBytesRoutes } from './node-bytes-routes.js';
+import { nodeObjectsRoute } from './node-objects-route.js';
 import { operatorRoutes } from './operator-routes.js';
 import { PublicOrigin } from './public-origin.js';
 import { AllowTable, type Route } from './route.js';
@@ -54,6 +55,7 @@ export async function createGateway(backend: GatewayBackend, options: GatewayOpt
     ...operatorRoutes(options),
     ...v2Routes(context),
     ...(options.serveNodeBytes === true ? nodeBytesRoutes(context) : []),
+    ...(options.nodeObjects === undefined ? [] : [nodeObjectsRoute(options.nodeObjects, idleMs)]),
   ];
   const conduct = new Conductor(context, options);
   for (const route of routes) {

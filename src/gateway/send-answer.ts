@@ -40,6 +40,7 @@ function answerHeaders(exchange: Exchange, answer: Answer): string[] {
   } else if (answer.status !== 204) {
     headers.push('Content-Length', '0');
   }
+  for (const [name, value] of exchange.freshness) headers.push(name, value);
   if (answer.headers !== undefined) {
     for (const [name, value] of Object.entries(answer.headers)) headers.push(name, value);
   }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { OpenedRead } from './byte-streams.js';
+import type { OpenedObject } from './byte-streams.js';
 import type { Exchange } from './exchange.js';
 
 export interface SendBytesOptions {
@@ -15,11 +15,12 @@ export interface SendBytesOptions {
  * its memory is used again. Rejects when the data fails or falls short, or the client stalls; once headers were sent the
  * caller must destroy the connection then, so that a short answer never looks whole.
  */
-export async function sendBytes(exchange: Exchange, read: OpenedRead, options: SendBytesOptions): Promise<void> {
+export async function sendBytes(exchange: Exchange, read: OpenedObject, options: SendBytesOptions): Promise<void> {
   const { response } = exchange;
   const headers: string[] = ['x-openstack-request-id', exchange.requestId];
   // Exactly this type: python-glanceclient streams no other (reference §12.2 "Body vs stream").
   headers.push('Content-Type', 'application/octet-stream', 'Content-Length', String(read.lengthBytes));
+  for (const [name, value] of exchange.freshness) headers.push(name, value);
   for (const [name, value] of Object.entries(options.headers)) headers.push(name, value);
   if (exchange.declaresBody && !exchange.request.complete) headers.push('Connection', 'close');
   const chunks = read.chunks[Symbol.asyncIterator]();

@@ -9,6 +9,7 @@ import type { Clock } from '../application/ports/clock.js';
 import type { Caller } from '../domain/caller.js';
 import { hostCaller, isHost } from './host.js';
 import type { KeystoneOptions } from './keystone-client.js';
+import { type StatementChecks, StatementVerifier } from './node-statement.js';
 import { openCaller } from './open-mode.js';
 import { TokenFileMode } from './token-file-mode.js';
 import { type TokenHolder, type TokenMode, userCaller } from './token-holder.js';
@@ -23,6 +24,8 @@ export interface AuthOptions {
 export interface AuthDependencies {
   readonly clock: Clock;
   readonly log: { warn(facts: object, message: string): void };
+  /** What other nodes say of their callers is believed by these; absent: a node on its own, which believes none. */
+  readonly statements?: StatementChecks;
 }
 
 /**
@@ -30,6 +33,21 @@ export interface AuthDependencies {
  * service itself need not be there yet.
  */
 export async function createAuthenticator(options: AuthOptions, deps: AuthDependencies): Promise<Authenticator> {
+  const own = await createModes(options, deps);
+  const verifier = deps.statements === undefined ? undefined : new StatementVerifier(deps.statements);
+  return {
+    async authenticate(credentials) {
+      const { statement } = credentials;
+      if (statement === undefined) return own.authenticate(credentials);
+      if (verifier === undefined)
+        throw new ServiceError('UNAUTHENTICATED', 'This node is in no cluster and believes no statement of another node.');
+      return verifier.verify(statement);
+    },
+    close: () => own.close(),
+  };
+}
+
+async function createModes(options: AuthOptions, deps: AuthDependencies): Promise<Authenticator> {
   if (options.modes.includes('none')) {
     return { authenticate: async (credentials) => Promise.resolve(openCaller(credentials)), close: async () => {} };
   }

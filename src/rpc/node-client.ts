@@ -14,7 +14,7 @@ import {
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline';
 import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 import { isReason, type Reason } from '../base/error-table.js';
-import { ServiceError } from '../base/service-error.js';
+import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type DataServiceClient, DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
@@ -127,10 +127,14 @@ export function statusError(failure: {
     const advice = 'Start one with "oriel serve", or name another with --node or ORIEL_NODE.';
     // grpc-js wraps the system's words: "… Last error: Error: connect ECONNREFUSED 127.0.0.1:9293. Resolution note: ".
     const why = /Last error: (?:Error: )?(.*?)\. Resolution note:/.exec(details)?.[1] ?? details;
-    return new ServiceError('UNAVAILABLE', `No node answers at ${node} (${why}). ${advice}`, { cause });
+    return new ServiceError('UNAVAILABLE', `No node answers at ${node} (${why}). ${advice}`, {
+      cause,
+      details: UNREACHABLE,
+    });
   }
   const name = Status[code] ?? String(code);
-  return new ServiceError(REASON_OF_STATUS.get(code) ?? 'UPSTREAM_FAILED', `${name}: ${details}`, { cause });
+  const silent = code === 4 ? { details: UNREACHABLE } : {};
+  return new ServiceError(REASON_OF_STATUS.get(code) ?? 'UPSTREAM_FAILED', `${name}: ${details}`, { cause, ...silent });
 }
 
 const REASON_OF_STATUS: ReadonlyMap<number, Reason> = new Map([

@@ -1,8 +1,12 @@
 import type { DataContext } from '../application/data-context.js';
 import { openDownload } from '../application/open-download.js';
+import { openObject, type OpenedObject } from '../application/open-object.js';
 import { uploadImage } from '../application/upload-image.js';
 import type { RangeRequest } from '../domain/byte-range.js';
 import type { Image as ImageMessage } from '../gen/oriel/catalog/v1/image.js';
+import { ServiceError } from '../base/service-error.js';
+import type { CatalogFreshness } from './catalog-freshness.js';
+import type { EdgeCatalogService } from './edge-catalog-service.js';
 import type { ImageView } from './image-view.js';
 import type { ServiceContext } from './service-context.js';
 import { type UploadMethods, uploadCommands } from './upload-commands.js';
@@ -22,16 +26,50 @@ export interface WriteRequest {
   readonly storeId: string | null;
 }
 
+/** How a read of an image's data comes about: what is waited for before it, and what is tried when there is no such image. */
+export type Reading = <Response>(
+  imageId: string,
+  context: ServiceContext,
+  read: () => Promise<Response>,
+) => Promise<Response>;
+
+/** Waits until the catalog is as new as was asked for, and says how new it is. */
+export function freshReading(freshness: CatalogFreshness): Reading {
+  return async (_imageId, context, read) => {
+    await freshness.reach(await context.caller(), context);
+    const response = await read();
+    freshness.tell(context);
+    return response;
+  };
+}
+
+/** The same over a copy, which asks the authority for images that it does not know. */
+export function edgeReading(freshness: CatalogFreshness, edge: Pick<EdgeCatalogService, 'onceKnown'>): Reading {
+  const fresh = freshReading(freshness);
+  return (imageId, context, read) => edge.onceKnown(imageId, context, () => fresh(imageId, context, read));
+}
+
+/** Asks for a range of an object in a store of this node. */
+export interface ObjectRequest {
+  readonly storeId: string;
+  readonly key: string;
+  /** The size that the object must have. */
+  readonly sizeBytes: number;
+  readonly range: RangeRequest;
+}
+
 /** Moves bytes for the data service and, in process, for the gateway: both translate the same two calls. */
 export class ByteStreamService {
   readonly #context: DataContext;
   readonly #view: ImageView;
   readonly #catalog: UploadMethods;
+  readonly #reading: Reading;
 
-  constructor(context: DataContext, view: ImageView, catalog: UploadMethods) {
+  constructor(context: DataContext, view: ImageView, catalog: UploadMethods, reading: Reading) {
     this.#context = context;
     this.#view = view;
     this.#catalog = catalog;
+    this.#reading = reading;
   }
 
   /** Opens the data of an image; undefined when it has none. Reasons: see openDownload. */
@@ -40,10 +78,19 @@ export class ByteStreamService {
     context: ServiceContext,
   ): Promise<OpenedRead | undefined> {
     const caller = await context.caller();
-    const download = await openDownload(this.#context, caller, request, context.signal);
+    const download = await this.#reading(request.imageId, context, () =>
+      openDownload(this.#context, caller, request, context.signal),
+    );
     if (download === undefined) return undefined;
     const { image, data, offsetBytes, lengthBytes, chunks } = download;
     return { image: this.#view.message(caller, image), sizeBytes: data.sizeBytes, offsetBytes, lengthBytes, chunks };
+  }
+
+  /** Opens an object of this node's stores for another node, which has checked who reads it. FORBIDDEN: not a node. */
+  async openObject(request: ObjectRequest, context: ServiceContext): Promise<OpenedObject> {
+    const { vouchedBy } = await context.caller();
+    if (vouchedBy === undefined) throw new ServiceError('FORBIDDEN', 'Only nodes of this service read objects.');
+    return openObject(this.#context, request, context.signal);
   }
 
   /** Stores the data of a queued image and makes it active. Reasons: see uploadImage. */

@@ -1,25 +1,30 @@
-import { asNodeId, asStoreId, type NodeId } from '../base/brand.js';
+import { asStoreId, type NodeId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { CatalogContext } from '../application/catalog-context.js';
 import { addTag, removeTag } from '../application/change-tags.js';
 import { createImage } from '../application/create-image.js';
 import { deleteImage } from '../application/delete-image.js';
+import { forgetGarbage } from '../application/forget-garbage.js';
 import { getImage } from '../application/get-image.js';
 import { listImages } from '../application/list-images.js';
 import { createMember, deleteMember, getMember, listMembers, updateMember } from '../application/members.js';
 import { setActivation } from '../application/set-activation.js';
 import { updateImage } from '../application/update-image.js';
 import { abortUpload, beginUpload, commitUpload } from '../application/upload-lease.js';
+import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type ImageView, memberMessage } from './image-view.js';
 import { imageChangeOf, listRequestOf, newImageOf, numberOf } from './image-request.js';
 import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
-import { uploadedDataOf } from './upload-message.js';
+import { placeOf, uploadedDataOf } from './upload-message.js';
 
 /** A page ends early when its images hold more text than this; a thousand of the largest would not fit into memory. */
 const PAGE_CHARACTERS = 16 * 1024 * 1024;
+
+/** Objects that one call may have forgotten. */
+const FORGET_MAX = 1000;
 
 /** Called after an image was deleted: the node stops its upload and clears its objects before the caller is answered. */
 export type OnDeleted = (image: Image) => Promise<void>;
@@ -132,11 +137,10 @@ export class CatalogService {
   }
 
   async beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
-    requireNode(context);
     const caller = await context.caller();
     const { image, uploadId } = await beginUpload(this.#context, caller, {
       imageId: request.imageId,
-      nodeId: nodeIdOf(request.nodeId),
+      nodeId: callingNode(caller, request.nodeId),
       storeId: asStoreId(request.store),
       declaredSizeBytes: numberOf(request.declaredSize, 'declared_size') ?? undefined,
     });
@@ -149,23 +153,38 @@ export class CatalogService {
   }
 
   async commitUpload(request: wire.CommitUploadRequest, context: ServiceContext): Promise<wire.CommitUploadResponse> {
-    requireNode(context);
+    const viewer = await context.caller();
     // The upload rides on its lease: whose it is was checked when it began.
     const image = await commitUpload(this.#context, {
       imageId: request.imageId,
       uploadId: request.uploadId,
+      nodeId: callingNode(viewer),
       data: uploadedDataOf(request),
     });
-    const viewer = await context.caller();
     return { image: this.#view.message(viewer, image) };
   }
 
   async abortUpload(request: wire.AbortUploadRequest, context: ServiceContext): Promise<wire.AbortUploadResponse> {
-    requireNode(context);
-    await abortUpload(this.#context, request);
+    const nodeId = callingNode(await context.caller());
+    await abortUpload(this.#context, { ...request, nodeId });
+    return {};
+  }
+
+  async forgetGarbage(
+    request: wire.ForgetGarbageRequest,
+    context: ServiceContext,
+  ): Promise<wire.ForgetGarbageResponse> {
+    const nodeId = callingNode(await context.caller(), request.nodeId);
+    if (request.objects.length > FORGET_MAX)
+      throw new ServiceError('INVALID_ARGUMENT', `objects: expected at most ${FORGET_MAX}, got ${request.objects.length}`);
+    const rows = request.objects.map((object) => ({ nodeId, ...placeOf(object) }));
+    await forgetGarbage(this.#context, rows);
     return {};
   }
 }
+
+/** The public methods, for those that stand before the service or in for it. */
+export type CatalogMethods = { readonly [Method in keyof CatalogService]: CatalogService[Method] };
 
 // At least one, so that every page gets on.
 function firstCharacters(images: readonly Image[], limit: number): readonly Image[] {
@@ -177,13 +196,14 @@ function firstCharacters(images: readonly Image[], limit: number): readonly Imag
   return end === -1 ? images : images.slice(0, end);
 }
 
-function requireNode(context: ServiceContext): void {
-  if (!context.fromNode) throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
-}
-
-function nodeIdOf(text: string): NodeId {
-  if (text === '') throw new ServiceError('INVALID_ARGUMENT', 'node_id may not be empty');
-  return asNodeId(text);
+/** The node that calls, which must be the one that the request names. FORBIDDEN: the caller is no node of this service. */
+function callingNode(caller: Caller, named?: string): NodeId {
+  const { vouchedBy } = caller;
+  if (vouchedBy === undefined)
+    throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+  if (named !== undefined && named !== vouchedBy)
+    throw new ServiceError('INVALID_ARGUMENT', `node_id: expected the calling node ${vouchedBy}, got ${named.slice(0, 64)}`);
+  return vouchedBy;
 }
 
 function changeRequestOf(request: {

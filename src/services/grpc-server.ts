@@ -10,18 +10,18 @@ import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
-import type { CatalogService } from './catalog-service.js';
+import type { CatalogMethods } from './catalog-service.js';
 import { clientCertificateInterceptor, clientCertificateOf } from './client-certificate.js';
 import type { DataService } from './data-service.js';
 import { toServerError } from './grpc-errors.js';
 import type { NodeService } from './node-service.js';
-import type { CallerResolver, ServiceContext } from './service-context.js';
+import { type CallerResolver, type Freshness, MIN_POSITION_KEY, type ServiceContext, traceOf, writeFreshness } from './service-context.js';
 
 /** Largest message taken: a chunk of 4 MiB and its frame. */
 const MESSAGE_MAX_BYTES = 4 * 1024 * 1024 + 64 * 1024;
 
 export interface GrpcServices {
-  readonly catalog: CatalogService;
+  readonly catalog: CatalogMethods;
   readonly data: DataService;
   readonly node: NodeService;
 }
@@ -82,16 +82,18 @@ function callMiddleware(
   { callers, log }: { readonly callers: CallerResolver; readonly log: Log },
 ): ServerMiddleware<CallExtension> {
   return async function* serviceContext(call, context) {
-    const trace = context.metadata.get('traceparent');
+    const trace = traceOf(context.metadata);
     let caller: Promise<Caller> | undefined;
     try {
       return yield* call.next(call.request, {
         ...context,
-        fromNode: false,
+        trace,
+        minPosition: context.metadata.get(MIN_POSITION_KEY),
+        answeredAt: (freshness: Freshness) => writeFreshness(context.header, freshness),
         caller: () => (caller ??= callers.resolve(context.metadata, doorOf(context.metadata, listener))),
       });
     } catch (error) {
-      throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace }, 'call failed'));
+      throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace: trace.traceparent }, 'call failed'));
     }
   };
 }

@@ -6,9 +6,9 @@ import { type CallOptions, Metadata } from 'nice-grpc-common';
 import type { Caller } from '../domain/caller.js';
 import * as catalog from '../gen/oriel/catalog/v1/catalog_service.js';
 import * as node from '../gen/oriel/node/v1/node_service.js';
-import type { CatalogService } from './catalog-service.js';
+import type { CatalogMethods } from './catalog-service.js';
 import type { NodeService } from './node-service.js';
-import type { CallerResolver, ServiceContext } from './service-context.js';
+import { type CallerResolver, type Freshness, MIN_POSITION_KEY, type RequestTrace, type ServiceContext, traceOf, writeFreshness } from './service-context.js';
 
 /** The part of a generated message type that fills in what a request leaves out. */
 interface MessageType<Partial, Message> {
@@ -26,7 +26,6 @@ export function httpContext(callers: CallerResolver, options: CallOptions | unde
 class HttpContext implements ServiceContext {
   readonly #callers: CallerResolver;
   readonly #options: CallOptions | undefined;
-  readonly fromNode = false;
   #caller: Promise<Caller> | undefined;
 
   constructor(callers: CallerResolver, options: CallOptions | undefined) {
@@ -38,6 +37,21 @@ class HttpContext implements ServiceContext {
     return this.#options?.signal ?? NEVER_ABORTED;
   }
 
+  get trace(): RequestTrace {
+    return traceOf(this.#options?.metadata);
+  }
+
+  get minPosition(): string | undefined {
+    return this.#options?.metadata?.get(MIN_POSITION_KEY);
+  }
+
+  answeredAt(freshness: Freshness): void {
+    if (this.#options?.onHeader === undefined) return;
+    const header = new Metadata();
+    writeFreshness(header, freshness);
+    this.#options.onHeader(header);
+  }
+
   caller(): Promise<Caller> {
     this.#caller ??= this.#callers.resolve(this.#options?.metadata ?? Metadata(), { listener: 'http' });
     return this.#caller;
@@ -45,7 +59,7 @@ class HttpContext implements ServiceContext {
 }
 
 /** Binds the catalog's client interface to a service of this process. */
-export function catalogClient(service: CatalogService, callers: CallerResolver): catalog.CatalogServiceClient {
+export function catalogClient(service: CatalogMethods, callers: CallerResolver): catalog.CatalogServiceClient {
   const bind = binder(callers);
   return {
     createImage: bind(catalog.CreateImageRequest, (request, context) => service.createImage(request, context)),
@@ -68,6 +82,7 @@ export function catalogClient(service: CatalogService, callers: CallerResolver):
     deleteMember: bind(catalog.DeleteMemberRequest, (request, context) => service.deleteMember(request, context)),
     beginUpload: bind(catalog.BeginUploadRequest, (request, context) => service.beginUpload(request, context)),
     commitUpload: bind(catalog.CommitUploadRequest, (request, context) => service.commitUpload(request, context)),
+    forgetGarbage: bind(catalog.ForgetGarbageRequest, (request, context) => service.forgetGarbage(request, context)),
     abortUpload: bind(catalog.AbortUploadRequest, (request, context) => service.abortUpload(request, context)),
   };
 }
@@ -79,6 +94,9 @@ export function nodeClient(service: NodeService, callers: CallerResolver): node.
     getNodeStatus: bind(node.GetNodeStatusRequest, (request, context) => service.getNodeStatus(request, context)),
     getServiceInfo: bind(node.GetServiceInfoRequest, () => service.getServiceInfo()),
     getCaller: bind(node.GetCallerRequest, (request, context) => service.getCaller(request, context)),
+    listNodes: bind(node.ListNodesRequest, (request, context) => service.listNodes(request, context)),
+    join: bind(node.JoinRequest, (request) => service.join(request)),
+    announceNode: bind(node.AnnounceNodeRequest, (request, context) => service.announceNode(request, context)),
   };
 }
 

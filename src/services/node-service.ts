@@ -1,14 +1,22 @@
-import type { Caller } from '../domain/caller.js';
-import { authorize } from '../domain/policy.js';
+import { ServiceError } from '../base/service-error.js';
+import { type Caller, isAdmin } from '../domain/caller.js';
+import { authorize, isService } from '../domain/policy.js';
 import {
   CallerKind,
   type GetCallerRequest,
   type GetCallerResponse,
   type GetNodeStatusRequest,
   type GetNodeStatusResponse,
+  type AnnounceNodeRequest,
+  type AnnounceNodeResponse,
   type GetServiceInfoResponse,
+  type JoinRequest,
+  type JoinResponse,
+  type ListNodesRequest,
+  type ListNodesResponse,
   type PartStatus,
 } from '../gen/oriel/node/v1/node_service.js';
+import type { ClusterMethods } from './authority-methods.js';
 import type { ServiceContext } from './service-context.js';
 
 export interface NodeFacts {
@@ -19,6 +27,8 @@ export interface NodeFacts {
   readonly info: GetServiceInfoResponse;
   /** The state of each part, asked anew each time. */
   parts(): Promise<readonly PartStatus[]>;
+  /** The calls about the cluster. */
+  readonly cluster: ClusterMethods;
 }
 
 const KINDS = {
@@ -57,5 +67,22 @@ export class NodeService {
   async getCaller(_request: GetCallerRequest, context: ServiceContext): Promise<GetCallerResponse> {
     const { kind, userId, projectId, roles } = await context.caller();
     return { kind: KINDS[kind], userId, projectId: projectId ?? '', roles: [...roles] };
+  }
+
+  /** Where the nodes stand is for administrators, hosts and nodes. */
+  async listNodes(_request: ListNodesRequest, context: ServiceContext): Promise<ListNodesResponse> {
+    const caller = await context.caller();
+    if (!isAdmin(caller) && !isService(caller) && caller.kind !== 'node')
+      throw new ServiceError('FORBIDDEN', 'Only administrators and hosts see the nodes of the cluster.');
+    return this.#facts.cluster.listNodes(context);
+  }
+
+  /** Needs no credentials but its proof. */
+  async join(request: JoinRequest): Promise<JoinResponse> {
+    return this.#facts.cluster.join(request);
+  }
+
+  async announceNode(request: AnnounceNodeRequest, context: ServiceContext): Promise<AnnounceNodeResponse> {
+    return this.#facts.cluster.announceNode(request, context);
   }
 }

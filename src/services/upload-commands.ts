@@ -20,8 +20,10 @@ export function uploadCommands(
   // The caller may go away while the upload is being given up, so its signal does not count here.
   const context: ServiceContext = {
     signal: new AbortController().signal,
-    caller: () => callerContext.caller(),
-    fromNode: true,
+    caller: async () => ({ ...(await callerContext.caller()), vouchedBy: nodeId }),
+    trace: callerContext.trace,
+    minPosition: undefined,
+    answeredAt: (freshness) => callerContext.answeredAt(freshness),
   };
   return {
     async begin(request: { imageId: string; storeId: StoreId; declaredSizeBytes: number | undefined }) {

@@ -1,5 +1,5 @@
 /** The data of a finished upload, from and to its message. */
-import { asObjectKey, asStoreId, type ObjectKey } from '../base/brand.js';
+import { asObjectKey, asStoreId, type ObjectKey, type StoreId } from '../base/brand.js';
 import { assert } from '../base/assert.js';
 import { ServiceError } from '../base/service-error.js';
 import type { ImageData } from '../domain/image.js';
@@ -16,7 +16,8 @@ export function uploadedDataOf(message: CommitUploadRequest): ImageData {
     checksum: message.checksum,
     osHashAlgo: message.osHashAlgo,
     osHashValue: message.osHashValue,
-    locations: [{ id: message.uploadId, storeId: data.storeId, key: data.key, metadata: new Map() }],
+    // Whose store it is, the lease says.
+    locations: [{ id: message.uploadId, nodeId: null, storeId: data.storeId, key: data.key, metadata: new Map() }],
     fileMap,
   };
 }
@@ -44,10 +45,16 @@ export function commitMessageOf(lease: { imageId: string; uploadId: string }, da
   };
 }
 
+/** The store and key of an object. INVALID_ARGUMENT: it has no key. */
+export function placeOf(object: StoredObject): { readonly storeId: StoreId; readonly key: ObjectKey } {
+  const { storeId, key } = objectOf(object, 'object');
+  return { storeId, key };
+}
+
 function objectOf(
   object: StoredObject | undefined,
   name: string,
-): { storeId: ReturnType<typeof asStoreId>; key: ObjectKey; sizeBytes: number; sha256: string } {
+): { storeId: StoreId; key: ObjectKey; sizeBytes: number; sha256: string } {
   const key = asObjectKey(object?.key ?? '');
   if (object === undefined || key === undefined)
     throw new ServiceError(

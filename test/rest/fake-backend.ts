@@ -18,6 +18,7 @@ import {
   CallerKind,
   GetCallerResponse,
   GetNodeStatusResponse,
+  JoinResponse,
   GetServiceInfoResponse,
   type NodeServiceClient,
 } from '../../src/gen/oriel/node/v1/node_service.js';
@@ -122,12 +123,16 @@ function fakeCatalog(method: MethodFactory): CatalogServiceClient {
     beginUpload: method('beginUpload', { uploadId: 'u', image: IMAGE, maxSize: 1n }),
     commitUpload: method('commitUpload', image),
     abortUpload: method('abortUpload', {}),
+    forgetGarbage: method('forgetGarbage', {}),
   };
 }
 
 function fakeNode(method: MethodFactory): NodeServiceClient {
   return {
     getNodeStatus: method('getNodeStatus', GetNodeStatusResponse.create()),
+    listNodes: method('listNodes', { nodes: [] }),
+    join: method('join', JoinResponse.create()),
+    announceNode: method('announceNode', {}),
     getCaller: method('getCaller', GetCallerResponse.create({ kind: CallerKind.USER, projectId: 'p1' })),
     getServiceInfo: method(
       'getServiceInfo',

@@ -103,10 +103,11 @@ class FakeState {
   }
 }
 
+function notHere(): never {
+  throw new ServiceError('NOT_IMPLEMENTED', 'not in the fake');
+}
+
 function catalogOf(state: FakeState): CatalogServiceImplementation {
-  const notHere = () => {
-    throw new ServiceError('NOT_IMPLEMENTED', 'not in the fake');
-  };
   return {
     createImage: async (request) => {
       const image = Image.fromPartial({
@@ -157,6 +158,7 @@ function catalogOf(state: FakeState): CatalogServiceImplementation {
     deleteMember: notHere,
     beginUpload: notHere,
     commitUpload: notHere,
+    forgetGarbage: notHere,
     abortUpload: notHere,
   };
 }
@@ -211,9 +213,10 @@ const nodeService: NodeServiceImplementation = {
       ready: false,
       parts: [{ name: 'store file', ok: false, message: 'disk gone' }],
     }),
-  getServiceInfo: () => {
-    throw new ServiceError('NOT_IMPLEMENTED', 'not in the fake');
-  },
+  getServiceInfo: notHere,
+  listNodes: notHere,
+  join: notHere,
+  announceNode: notHere,
   getCaller: async (_request, context: CallContext) =>
     Promise.resolve({
       kind: CallerKind.USER,

@@ -15,6 +15,8 @@ export interface Credentials {
   readonly projectId?: string | undefined;
   /** X-Roles: names separated by commas. */
   readonly roles?: string | undefined;
+  /** What a node of this service signed about its caller (`identity/node-statement.ts`); goes before all else. */
+  readonly statement?: string | undefined;
   /** The client's certificate, when TLS has verified it against the configured CA; never an unverified one. */
   readonly peerCertificate?: { readonly commonName: string } | undefined;
 }

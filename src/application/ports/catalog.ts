@@ -4,6 +4,7 @@
  * VERSION_CONFLICT instead of overwriting another's change.
  */
 import type { ImageId, NodeId, ObjectKey, ProjectId, StoreId, UploadId } from '../../base/brand.js';
+import type { ClusterNode } from '../../domain/cluster-node.js';
 import type { ImageQuery } from '../../domain/image-query.js';
 import type { Image } from '../../domain/image.js';
 import type { Member } from '../../domain/member.js';
@@ -24,6 +25,8 @@ export interface UploadLease {
 
 /** An object that no image uses any more and that must be removed from its store. */
 export interface Garbage {
+  /** The node whose store it is in; null: the authority's, from before nodes were named. */
+  readonly nodeId: NodeId | null;
   readonly storeId: StoreId;
   readonly key: ObjectKey;
 }
@@ -40,6 +43,7 @@ export interface Garbage {
  *   NOT_FOUND when it is not.
  * - `insert-upload`, `delete-upload`: `delete-upload` of an absent row fails with NOT_FOUND.
  * - `add-garbage`, `remove-garbage`: no failure.
+ * - `put-node`: adds the node, or replaces what is known of it; no failure.
  */
 export type Effect =
   | { readonly kind: 'insert-image'; readonly image: Image }
@@ -52,12 +56,17 @@ export type Effect =
   | { readonly kind: 'insert-upload'; readonly upload: UploadLease }
   | { readonly kind: 'delete-upload'; readonly uploadId: UploadId }
   | { readonly kind: 'add-garbage'; readonly garbage: Garbage }
-  | { readonly kind: 'remove-garbage'; readonly garbage: Garbage };
+  | { readonly kind: 'remove-garbage'; readonly garbage: Garbage }
+  | { readonly kind: 'put-node'; readonly node: ClusterNode };
 
-/** A point in the history of the catalog. Frames of different epochs do not compare. */
-export interface Position {
+/** A point in the history of the catalog: a later epoch is newer, whatever its frames. */
+export interface Point {
   readonly epoch: number;
   readonly frame: number;
+}
+
+/** The point of a write, with the operation that made it. */
+export interface Position extends Point {
   readonly opId: string;
 }
 
@@ -79,21 +88,29 @@ export interface CatalogReader {
   memberCount(imageId: ImageId): number;
   upload(uploadId: UploadId): UploadLease | undefined;
   uploadsOfNode(nodeId: NodeId): readonly UploadLease[];
-  /** At most `limit` objects to remove from these stores. */
-  garbage(storeIds: readonly StoreId[], limit: number): readonly Garbage[];
+  /** At most `limit` objects to remove from these stores of the node; `unnamed`: and those of no node. */
+  garbage(
+    place: { readonly nodeId: NodeId; readonly unnamed: boolean; readonly storeIds: readonly StoreId[] },
+    limit: number,
+  ): readonly Garbage[];
+  /** The nodes of the cluster, ordered by site and id. */
+  nodes(): readonly ClusterNode[];
+  node(id: NodeId): ClusterNode | undefined;
   /** What the operation was about, when one with this id was applied within the last day. */
   operation(opId: string): { readonly subject: string } | undefined;
 }
 
 export interface ReadOptions {
   /** Wait until this position is visible. */
-  readonly atLeast?: Position;
+  readonly atLeast?: Point;
 }
 
 export interface CatalogStatus {
   readonly ok: boolean;
   readonly message: string;
   readonly position: Position;
+  /** How long ago this catalog was known to be as new as the authority's; 0 at the authority, null: never. */
+  readonly stalenessMs: number | null;
 }
 
 export interface Catalog {
@@ -109,6 +126,8 @@ export interface Catalog {
    * `subject` is what `operation(opId)` returns later. Fails with the reasons listed at Effect; nothing is changed then.
    */
   write(effects: readonly Effect[], options: { readonly opId: string; readonly subject: string }): Promise<WriteResult>;
+  /** Resolves when a read would see this point; UNAVAILABLE, saying how far it has come, when that takes too long. */
+  waitFor(point: Point): Promise<void>;
   status(): CatalogStatus;
   close(): Promise<void>;
 }

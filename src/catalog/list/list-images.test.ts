@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Effect } from '../../application/ports/catalog.js';
-import type { ImageId, ProjectId, StoreId } from '../../base/brand.js';
+import type { ImageId, NodeId, ProjectId, StoreId } from '../../base/brand.js';
 import { dataOf, IMAGE_STATUSES, type Image, type ImageState, VISIBILITIES } from '../../domain/image.js';
 import { type ImageQuery, SORT_FIELDS, type TimeMatch } from '../../domain/image-query.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
@@ -264,7 +264,7 @@ describe('listImages', () => {
       stored.push({ image, members: whole });
     }
     await Promise.all(writes);
-    expect(await catalog.read((reader) => reader.garbage(['x' as StoreId], 1))).toEqual([]);
+    expect(await catalog.read((reader) => reader.garbage({ nodeId: 'n' as NodeId, unnamed: true, storeIds: ['x' as StoreId] }, 1))).toEqual([]);
   });
   afterAll(async () => {
     await catalog.close();

@@ -1,7 +1,7 @@
 /** Effects → statements. A write is these statements in order, all or none; no statement reads for another. */
 import { assert } from '../../base/assert.js';
 import type { Reason } from '../../base/error-table.js';
-import type { Effect } from '../../application/ports/catalog.js';
+import type { Effect, Garbage } from '../../application/ports/catalog.js';
 import { dataOf, type Image } from '../../domain/image.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
 import type { SqlValue } from '../connection.js';
@@ -67,10 +67,23 @@ function compileEffect(effect: Effect): readonly Step[] {
         { statement: 'deleteUpload', values: [effect.uploadId] },
       ];
     case 'add-garbage':
-      return [{ statement: 'addGarbage', values: [effect.garbage.storeId, effect.garbage.key] }];
+      return [{ statement: 'addGarbage', values: garbageValues(effect.garbage) }];
     case 'remove-garbage':
-      return [{ statement: 'removeGarbage', values: [effect.garbage.storeId, effect.garbage.key] }];
+      return [{ statement: 'removeGarbage', values: garbageValues(effect.garbage) }];
+    case 'put-node': {
+      const { id, role, site, version, httpUrl, grpcAddress, stores, publicKey, seenAtMs } = effect.node;
+      return [
+        {
+          statement: 'putNode',
+          values: [id, role, site, version, httpUrl, grpcAddress, JSON.stringify(stores), publicKey, seenAtMs],
+        },
+      ];
+    }
   }
+}
+
+function garbageValues({ nodeId, storeId, key }: Garbage): readonly SqlValue[] {
+  return [nodeId ?? '', storeId, key];
 }
 
 function insertImage(image: Image): readonly Step[] {

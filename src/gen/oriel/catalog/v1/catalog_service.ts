@@ -367,6 +367,18 @@ export interface AbortUploadRequest {
 export interface AbortUploadResponse {
 }
 
+/** Names objects that a node has removed. */
+export interface ForgetGarbageRequest {
+  /** The node whose stores they were in. */
+  nodeId: string;
+  /** At most 1 000 objects, by store and key. */
+  objects: StoredObject[];
+}
+
+/** Says that they are forgotten. */
+export interface ForgetGarbageResponse {
+}
+
 function createBaseCreateImageRequest(): CreateImageRequest {
   return {
     requestId: "",
@@ -3897,6 +3909,149 @@ export const AbortUploadResponse: MessageFns<AbortUploadResponse> = {
   },
 };
 
+function createBaseForgetGarbageRequest(): ForgetGarbageRequest {
+  return { nodeId: "", objects: [] };
+}
+
+export const ForgetGarbageRequest: MessageFns<ForgetGarbageRequest> = {
+  encode(message: ForgetGarbageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    for (const v of message.objects) {
+      StoredObject.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForgetGarbageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForgetGarbageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.objects.push(StoredObject.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ForgetGarbageRequest {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      objects: globalThis.Array.isArray(object?.objects)
+        ? object.objects.map((e: any) => StoredObject.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ForgetGarbageRequest): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.objects?.length) {
+      obj.objects = message.objects.map((e) => StoredObject.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ForgetGarbageRequest>): ForgetGarbageRequest {
+    return ForgetGarbageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ForgetGarbageRequest>): ForgetGarbageRequest {
+    const message = createBaseForgetGarbageRequest();
+    message.nodeId = object.nodeId ?? "";
+    message.objects = object.objects?.map((e) => StoredObject.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseForgetGarbageResponse(): ForgetGarbageResponse {
+  return {};
+}
+
+export const ForgetGarbageResponse: MessageFns<ForgetGarbageResponse> = {
+  encode(_: ForgetGarbageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForgetGarbageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForgetGarbageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ForgetGarbageResponse {
+    return {};
+  },
+
+  toJSON(_: ForgetGarbageResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ForgetGarbageResponse>): ForgetGarbageResponse {
+    return ForgetGarbageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ForgetGarbageResponse>): ForgetGarbageResponse {
+    const message = createBaseForgetGarbageResponse();
+    return message;
+  },
+};
+
 /**
  * Reads and changes the metadata of images.
  *
@@ -4062,6 +4217,15 @@ export const CatalogServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Says that objects are removed from a node's stores; node-only. */
+    forgetGarbage: {
+      name: "ForgetGarbage",
+      requestType: ForgetGarbageRequest as typeof ForgetGarbageRequest,
+      requestStream: false,
+      responseType: ForgetGarbageResponse as typeof ForgetGarbageResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -4145,6 +4309,11 @@ export interface CatalogServiceImplementation<CallContextExt = {}> {
     request: AbortUploadRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<AbortUploadResponse>>;
+  /** Says that objects are removed from a node's stores; node-only. */
+  forgetGarbage(
+    request: ForgetGarbageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ForgetGarbageResponse>>;
 }
 
 export interface CatalogServiceClient<CallOptionsExt = {}> {
@@ -4227,6 +4396,11 @@ export interface CatalogServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<AbortUploadRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<AbortUploadResponse>;
+  /** Says that objects are removed from a node's stores; node-only. */
+  forgetGarbage(
+    request: DeepPartial<ForgetGarbageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ForgetGarbageResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;

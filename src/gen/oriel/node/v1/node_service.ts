@@ -72,6 +72,63 @@ export function callerKindToNumber(object: CallerKind): number {
   }
 }
 
+/** What a node is for the catalog. */
+export enum NodeRole {
+  /** UNSPECIFIED - Not set. */
+  UNSPECIFIED = "NODE_ROLE_UNSPECIFIED",
+  /** AUTHORITY - Writes the catalog: the authority of a cluster, or a node on its own. */
+  AUTHORITY = "NODE_ROLE_AUTHORITY",
+  /** EDGE - Has a copy, and sends changes to the authority. */
+  EDGE = "NODE_ROLE_EDGE",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function nodeRoleFromJSON(object: any): NodeRole {
+  switch (object) {
+    case 0:
+    case "NODE_ROLE_UNSPECIFIED":
+      return NodeRole.UNSPECIFIED;
+    case 1:
+    case "NODE_ROLE_AUTHORITY":
+      return NodeRole.AUTHORITY;
+    case 2:
+    case "NODE_ROLE_EDGE":
+      return NodeRole.EDGE;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return NodeRole.UNRECOGNIZED;
+  }
+}
+
+export function nodeRoleToJSON(object: NodeRole): string {
+  switch (object) {
+    case NodeRole.UNSPECIFIED:
+      return "NODE_ROLE_UNSPECIFIED";
+    case NodeRole.AUTHORITY:
+      return "NODE_ROLE_AUTHORITY";
+    case NodeRole.EDGE:
+      return "NODE_ROLE_EDGE";
+    case NodeRole.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function nodeRoleToNumber(object: NodeRole): number {
+  switch (object) {
+    case NodeRole.UNSPECIFIED:
+      return 0;
+    case NodeRole.AUTHORITY:
+      return 1;
+    case NodeRole.EDGE:
+      return 2;
+    case NodeRole.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** Asks for the status of the node. */
 export interface GetNodeStatusRequest {
 }
@@ -174,6 +231,90 @@ export interface GetCallerResponse {
   projectId: string;
   /** The roles, lower case. */
   roles: string[];
+}
+
+/** A node of the cluster, as it announced itself. */
+export interface Node {
+  /** The id of the node, stable over restarts. */
+  id: string;
+  /** The site it stands at. */
+  site: string;
+  /** The version of its program. */
+  version: string;
+  /** What it is for the catalog. */
+  role: NodeRole;
+  /** URL of its HTTP listener, by which other nodes read its data. */
+  httpUrl: string;
+  /** HOST:PORT of its gRPC listener. */
+  grpcAddress: string;
+  /** The names of its stores. */
+  stores: string[];
+  /** When the authority heard from it last. */
+  seenAt?:
+    | Date
+    | undefined;
+  /** Whether it was heard from lately. */
+  alive: boolean;
+  /** The position its catalog had then, as in the header Oriel-Position. */
+  position: string;
+  /** How old its copy of the catalog was then, in milliseconds. */
+  stalenessMs: bigint;
+  /** Bytes free in its stores. */
+  freeBytes: bigint;
+  /** Bytes of its stores. */
+  totalBytes: bigint;
+  /** Uploads that run on it. */
+  uploads: number;
+}
+
+/** Asks for the nodes of the cluster. */
+export interface ListNodesRequest {
+}
+
+/** Holds the nodes of the cluster. */
+export interface ListNodesResponse {
+  /** The nodes, ordered by site and id. */
+  nodes: Node[];
+}
+
+/** Asks to be taken into the cluster. */
+export interface JoinRequest {
+  /** The node. */
+  nodeId: string;
+  /** Its Ed25519 key (SubjectPublicKeyInfo, PEM), with which it signs what it says on behalf of its callers. */
+  publicKey: string;
+  /** HMAC-SHA256 of node_id, a line feed and public_key by the cluster's key: the key itself is never sent. */
+  proof: Buffer;
+}
+
+/** Holds what a node needs to copy the catalog. */
+export interface JoinResponse {
+  /** Where the catalog is copied from. */
+  syncUrl: string;
+  /** Lets its bearer read the catalog. */
+  syncToken: string;
+  /** When the token ends; a node joins again before. */
+  syncTokenExpiresAt?:
+    | Date
+    | undefined;
+  /** The clock of the authority, which signed statements are dated by. */
+  now?:
+    | Date
+    | undefined;
+  /** The id of the authority. */
+  authorityId: string;
+}
+
+/** Tells how a node does. */
+export interface AnnounceNodeRequest {
+  /** The node that asks; role, seen_at and alive are not read. */
+  node?: Node | undefined;
+}
+
+/** Says that it was noted. */
+export interface AnnounceNodeResponse {
+  /** The clock of the authority. */
+  now?: Date | undefined;
 }
 
 function createBaseGetNodeStatusRequest(): GetNodeStatusRequest {
@@ -1253,6 +1394,846 @@ export const GetCallerResponse: MessageFns<GetCallerResponse> = {
   },
 };
 
+function createBaseNode(): Node {
+  return {
+    id: "",
+    site: "",
+    version: "",
+    role: NodeRole.UNSPECIFIED,
+    httpUrl: "",
+    grpcAddress: "",
+    stores: [],
+    seenAt: undefined,
+    alive: false,
+    position: "",
+    stalenessMs: 0n,
+    freeBytes: 0n,
+    totalBytes: 0n,
+    uploads: 0,
+  };
+}
+
+export const Node: MessageFns<Node> = {
+  encode(message: Node, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.site !== "") {
+      writer.uint32(18).string(message.site);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.role !== NodeRole.UNSPECIFIED) {
+      writer.uint32(32).int32(nodeRoleToNumber(message.role));
+    }
+    if (message.httpUrl !== "") {
+      writer.uint32(42).string(message.httpUrl);
+    }
+    if (message.grpcAddress !== "") {
+      writer.uint32(50).string(message.grpcAddress);
+    }
+    for (const v of message.stores) {
+      writer.uint32(58).string(v!);
+    }
+    if (message.seenAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.seenAt), writer.uint32(66).fork()).join();
+    }
+    if (message.alive !== false) {
+      writer.uint32(72).bool(message.alive);
+    }
+    if (message.position !== "") {
+      writer.uint32(82).string(message.position);
+    }
+    if (message.stalenessMs !== 0n) {
+      if (BigInt.asUintN(64, message.stalenessMs) !== message.stalenessMs) {
+        throw new globalThis.Error("value provided for field message.stalenessMs of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.stalenessMs);
+    }
+    if (message.freeBytes !== 0n) {
+      if (BigInt.asUintN(64, message.freeBytes) !== message.freeBytes) {
+        throw new globalThis.Error("value provided for field message.freeBytes of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.freeBytes);
+    }
+    if (message.totalBytes !== 0n) {
+      if (BigInt.asUintN(64, message.totalBytes) !== message.totalBytes) {
+        throw new globalThis.Error("value provided for field message.totalBytes of type uint64 too large");
+      }
+      writer.uint32(104).uint64(message.totalBytes);
+    }
+    if (message.uploads !== 0) {
+      writer.uint32(112).uint32(message.uploads);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Node {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.site = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.role = nodeRoleFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.httpUrl = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.grpcAddress = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.stores.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.seenAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.alive = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.stalenessMs = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.freeBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.totalBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.uploads = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Node {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      site: isSet(object.site) ? globalThis.String(object.site) : "",
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      role: isSet(object.role) ? nodeRoleFromJSON(object.role) : NodeRole.UNSPECIFIED,
+      httpUrl: isSet(object.httpUrl)
+        ? globalThis.String(object.httpUrl)
+        : isSet(object.http_url)
+        ? globalThis.String(object.http_url)
+        : "",
+      grpcAddress: isSet(object.grpcAddress)
+        ? globalThis.String(object.grpcAddress)
+        : isSet(object.grpc_address)
+        ? globalThis.String(object.grpc_address)
+        : "",
+      stores: globalThis.Array.isArray(object?.stores) ? object.stores.map((e: any) => globalThis.String(e)) : [],
+      seenAt: isSet(object.seenAt)
+        ? fromJsonTimestamp(object.seenAt)
+        : isSet(object.seen_at)
+        ? fromJsonTimestamp(object.seen_at)
+        : undefined,
+      alive: isSet(object.alive) ? globalThis.Boolean(object.alive) : false,
+      position: isSet(object.position) ? globalThis.String(object.position) : "",
+      stalenessMs: isSet(object.stalenessMs)
+        ? BigInt(object.stalenessMs)
+        : isSet(object.staleness_ms)
+        ? BigInt(object.staleness_ms)
+        : 0n,
+      freeBytes: isSet(object.freeBytes)
+        ? BigInt(object.freeBytes)
+        : isSet(object.free_bytes)
+        ? BigInt(object.free_bytes)
+        : 0n,
+      totalBytes: isSet(object.totalBytes)
+        ? BigInt(object.totalBytes)
+        : isSet(object.total_bytes)
+        ? BigInt(object.total_bytes)
+        : 0n,
+      uploads: isSet(object.uploads) ? globalThis.Number(object.uploads) : 0,
+    };
+  },
+
+  toJSON(message: Node): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.site !== "") {
+      obj.site = message.site;
+    }
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.role !== NodeRole.UNSPECIFIED) {
+      obj.role = nodeRoleToJSON(message.role);
+    }
+    if (message.httpUrl !== "") {
+      obj.httpUrl = message.httpUrl;
+    }
+    if (message.grpcAddress !== "") {
+      obj.grpcAddress = message.grpcAddress;
+    }
+    if (message.stores?.length) {
+      obj.stores = message.stores;
+    }
+    if (message.seenAt !== undefined) {
+      obj.seenAt = message.seenAt.toISOString();
+    }
+    if (message.alive !== false) {
+      obj.alive = message.alive;
+    }
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    if (message.stalenessMs !== 0n) {
+      obj.stalenessMs = message.stalenessMs.toString();
+    }
+    if (message.freeBytes !== 0n) {
+      obj.freeBytes = message.freeBytes.toString();
+    }
+    if (message.totalBytes !== 0n) {
+      obj.totalBytes = message.totalBytes.toString();
+    }
+    if (message.uploads !== 0) {
+      obj.uploads = Math.round(message.uploads);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Node>): Node {
+    return Node.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Node>): Node {
+    const message = createBaseNode();
+    message.id = object.id ?? "";
+    message.site = object.site ?? "";
+    message.version = object.version ?? "";
+    message.role = object.role ?? NodeRole.UNSPECIFIED;
+    message.httpUrl = object.httpUrl ?? "";
+    message.grpcAddress = object.grpcAddress ?? "";
+    message.stores = object.stores?.map((e) => e) || [];
+    message.seenAt = object.seenAt ?? undefined;
+    message.alive = object.alive ?? false;
+    message.position = object.position ?? "";
+    message.stalenessMs = (object.stalenessMs !== undefined && object.stalenessMs !== null)
+      ? BigInt(object.stalenessMs)
+      : 0n;
+    message.freeBytes = (object.freeBytes !== undefined && object.freeBytes !== null) ? BigInt(object.freeBytes) : 0n;
+    message.totalBytes = (object.totalBytes !== undefined && object.totalBytes !== null)
+      ? BigInt(object.totalBytes)
+      : 0n;
+    message.uploads = object.uploads ?? 0;
+    return message;
+  },
+};
+
+function createBaseListNodesRequest(): ListNodesRequest {
+  return {};
+}
+
+export const ListNodesRequest: MessageFns<ListNodesRequest> = {
+  encode(_: ListNodesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListNodesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListNodesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListNodesRequest {
+    return {};
+  },
+
+  toJSON(_: ListNodesRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListNodesRequest>): ListNodesRequest {
+    return ListNodesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListNodesRequest>): ListNodesRequest {
+    const message = createBaseListNodesRequest();
+    return message;
+  },
+};
+
+function createBaseListNodesResponse(): ListNodesResponse {
+  return { nodes: [] };
+}
+
+export const ListNodesResponse: MessageFns<ListNodesResponse> = {
+  encode(message: ListNodesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.nodes) {
+      Node.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListNodesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListNodesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodes.push(Node.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListNodesResponse {
+    return { nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => Node.fromJSON(e)) : [] };
+  },
+
+  toJSON(message: ListNodesResponse): unknown {
+    const obj: any = {};
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => Node.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListNodesResponse>): ListNodesResponse {
+    return ListNodesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListNodesResponse>): ListNodesResponse {
+    const message = createBaseListNodesResponse();
+    message.nodes = object.nodes?.map((e) => Node.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseJoinRequest(): JoinRequest {
+  return { nodeId: "", publicKey: "", proof: Buffer.alloc(0) };
+}
+
+export const JoinRequest: MessageFns<JoinRequest> = {
+  encode(message: JoinRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.publicKey !== "") {
+      writer.uint32(18).string(message.publicKey);
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(26).bytes(message.proof);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.publicKey = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinRequest {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      publicKey: isSet(object.publicKey)
+        ? globalThis.String(object.publicKey)
+        : isSet(object.public_key)
+        ? globalThis.String(object.public_key)
+        : "",
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: JoinRequest): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.publicKey !== "") {
+      obj.publicKey = message.publicKey;
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JoinRequest>): JoinRequest {
+    return JoinRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinRequest>): JoinRequest {
+    const message = createBaseJoinRequest();
+    message.nodeId = object.nodeId ?? "";
+    message.publicKey = object.publicKey ?? "";
+    message.proof = object.proof ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseJoinResponse(): JoinResponse {
+  return { syncUrl: "", syncToken: "", syncTokenExpiresAt: undefined, now: undefined, authorityId: "" };
+}
+
+export const JoinResponse: MessageFns<JoinResponse> = {
+  encode(message: JoinResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.syncUrl !== "") {
+      writer.uint32(10).string(message.syncUrl);
+    }
+    if (message.syncToken !== "") {
+      writer.uint32(18).string(message.syncToken);
+    }
+    if (message.syncTokenExpiresAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.syncTokenExpiresAt), writer.uint32(26).fork()).join();
+    }
+    if (message.now !== undefined) {
+      Timestamp.encode(toTimestamp(message.now), writer.uint32(34).fork()).join();
+    }
+    if (message.authorityId !== "") {
+      writer.uint32(42).string(message.authorityId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JoinResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJoinResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.syncUrl = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.syncToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.syncTokenExpiresAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.now = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.authorityId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JoinResponse {
+    return {
+      syncUrl: isSet(object.syncUrl)
+        ? globalThis.String(object.syncUrl)
+        : isSet(object.sync_url)
+        ? globalThis.String(object.sync_url)
+        : "",
+      syncToken: isSet(object.syncToken)
+        ? globalThis.String(object.syncToken)
+        : isSet(object.sync_token)
+        ? globalThis.String(object.sync_token)
+        : "",
+      syncTokenExpiresAt: isSet(object.syncTokenExpiresAt)
+        ? fromJsonTimestamp(object.syncTokenExpiresAt)
+        : isSet(object.sync_token_expires_at)
+        ? fromJsonTimestamp(object.sync_token_expires_at)
+        : undefined,
+      now: isSet(object.now) ? fromJsonTimestamp(object.now) : undefined,
+      authorityId: isSet(object.authorityId)
+        ? globalThis.String(object.authorityId)
+        : isSet(object.authority_id)
+        ? globalThis.String(object.authority_id)
+        : "",
+    };
+  },
+
+  toJSON(message: JoinResponse): unknown {
+    const obj: any = {};
+    if (message.syncUrl !== "") {
+      obj.syncUrl = message.syncUrl;
+    }
+    if (message.syncToken !== "") {
+      obj.syncToken = message.syncToken;
+    }
+    if (message.syncTokenExpiresAt !== undefined) {
+      obj.syncTokenExpiresAt = message.syncTokenExpiresAt.toISOString();
+    }
+    if (message.now !== undefined) {
+      obj.now = message.now.toISOString();
+    }
+    if (message.authorityId !== "") {
+      obj.authorityId = message.authorityId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JoinResponse>): JoinResponse {
+    return JoinResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JoinResponse>): JoinResponse {
+    const message = createBaseJoinResponse();
+    message.syncUrl = object.syncUrl ?? "";
+    message.syncToken = object.syncToken ?? "";
+    message.syncTokenExpiresAt = object.syncTokenExpiresAt ?? undefined;
+    message.now = object.now ?? undefined;
+    message.authorityId = object.authorityId ?? "";
+    return message;
+  },
+};
+
+function createBaseAnnounceNodeRequest(): AnnounceNodeRequest {
+  return { node: undefined };
+}
+
+export const AnnounceNodeRequest: MessageFns<AnnounceNodeRequest> = {
+  encode(message: AnnounceNodeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== undefined) {
+      Node.encode(message.node, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AnnounceNodeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAnnounceNodeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = Node.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AnnounceNodeRequest {
+    return { node: isSet(object.node) ? Node.fromJSON(object.node) : undefined };
+  },
+
+  toJSON(message: AnnounceNodeRequest): unknown {
+    const obj: any = {};
+    if (message.node !== undefined) {
+      obj.node = Node.toJSON(message.node);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AnnounceNodeRequest>): AnnounceNodeRequest {
+    return AnnounceNodeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AnnounceNodeRequest>): AnnounceNodeRequest {
+    const message = createBaseAnnounceNodeRequest();
+    message.node = (object.node !== undefined && object.node !== null) ? Node.fromPartial(object.node) : undefined;
+    return message;
+  },
+};
+
+function createBaseAnnounceNodeResponse(): AnnounceNodeResponse {
+  return { now: undefined };
+}
+
+export const AnnounceNodeResponse: MessageFns<AnnounceNodeResponse> = {
+  encode(message: AnnounceNodeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.now !== undefined) {
+      Timestamp.encode(toTimestamp(message.now), writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AnnounceNodeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAnnounceNodeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.now = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AnnounceNodeResponse {
+    return { now: isSet(object.now) ? fromJsonTimestamp(object.now) : undefined };
+  },
+
+  toJSON(message: AnnounceNodeResponse): unknown {
+    const obj: any = {};
+    if (message.now !== undefined) {
+      obj.now = message.now.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AnnounceNodeResponse>): AnnounceNodeResponse {
+    return AnnounceNodeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AnnounceNodeResponse>): AnnounceNodeResponse {
+    const message = createBaseAnnounceNodeResponse();
+    message.now = object.now ?? undefined;
+    return message;
+  },
+};
+
 /** Describes the node that answers. */
 export type NodeServiceDefinition = typeof NodeServiceDefinition;
 export const NodeServiceDefinition = {
@@ -1286,6 +2267,36 @@ export const NodeServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Returns the nodes of the cluster; a node that is none has itself alone. */
+    listNodes: {
+      name: "ListNodes",
+      requestType: ListNodesRequest as typeof ListNodesRequest,
+      requestStream: false,
+      responseType: ListNodesResponse as typeof ListNodesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Takes a node into the cluster. Needs no credentials but the proof that it has the cluster's key. Answered by the
+     * authority alone.
+     */
+    join: {
+      name: "Join",
+      requestType: JoinRequest as typeof JoinRequest,
+      requestStream: false,
+      responseType: JoinResponse as typeof JoinResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells the authority how a node does; node-only. A node does it at every start and every some seconds. */
+    announceNode: {
+      name: "AnnounceNode",
+      requestType: AnnounceNodeRequest as typeof AnnounceNodeRequest,
+      requestStream: false,
+      responseType: AnnounceNodeResponse as typeof AnnounceNodeResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -1302,6 +2313,18 @@ export interface NodeServiceImplementation<CallContextExt = {}> {
   ): Promise<DeepPartial<GetServiceInfoResponse>>;
   /** Returns who the caller is, by its credentials. */
   getCaller(request: GetCallerRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetCallerResponse>>;
+  /** Returns the nodes of the cluster; a node that is none has itself alone. */
+  listNodes(request: ListNodesRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListNodesResponse>>;
+  /**
+   * Takes a node into the cluster. Needs no credentials but the proof that it has the cluster's key. Answered by the
+   * authority alone.
+   */
+  join(request: JoinRequest, context: CallContext & CallContextExt): Promise<DeepPartial<JoinResponse>>;
+  /** Tells the authority how a node does; node-only. A node does it at every start and every some seconds. */
+  announceNode(
+    request: AnnounceNodeRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<AnnounceNodeResponse>>;
 }
 
 export interface NodeServiceClient<CallOptionsExt = {}> {
@@ -1317,6 +2340,26 @@ export interface NodeServiceClient<CallOptionsExt = {}> {
   ): Promise<GetServiceInfoResponse>;
   /** Returns who the caller is, by its credentials. */
   getCaller(request: DeepPartial<GetCallerRequest>, options?: CallOptions & CallOptionsExt): Promise<GetCallerResponse>;
+  /** Returns the nodes of the cluster; a node that is none has itself alone. */
+  listNodes(request: DeepPartial<ListNodesRequest>, options?: CallOptions & CallOptionsExt): Promise<ListNodesResponse>;
+  /**
+   * Takes a node into the cluster. Needs no credentials but the proof that it has the cluster's key. Answered by the
+   * authority alone.
+   */
+  join(request: DeepPartial<JoinRequest>, options?: CallOptions & CallOptionsExt): Promise<JoinResponse>;
+  /** Tells the authority how a node does; node-only. A node does it at every start and every some seconds. */
+  announceNode(
+    request: DeepPartial<AnnounceNodeRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<AnnounceNodeResponse>;
+}
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;

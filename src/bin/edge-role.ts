@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import type { NodeCommands } from '../application/ports/node-commands.js';
+import { openReplicaCatalog } from '../catalog/index.js';
+import { ServiceError } from '../base/service-error.js';
+import { AuthorityLink } from '../cluster/authority-link.js';
+import { Membership, selfCaller } from '../cluster/membership.js';
+import { HttpPeerObjects } from '../cluster/peer-objects.js';
+import type { Config } from '../config/config.js';
+import { readClusterKey } from '../identity/cluster-key.js';
+import { signStatement } from '../identity/node-statement.js';
+import { announcementMessage } from '../services/authority-methods.js';
+import { edgeReading } from '../services/byte-stream-service.js';
+import { CatalogFreshness } from '../services/catalog-freshness.js';
+import { EdgeCatalogService } from '../services/edge-catalog-service.js';
+import { EdgeMethods } from '../services/edge-methods.js';
+import { OwnWrites } from '../services/own-writes.js';
+import type { NodeRole, Self } from './node-role.js';
+import { findNode } from './find-node.js';
+
+const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
+
+/** A node with a copy of the catalog: it answers reads itself and sends changes to the authority. */
+export async function openEdgeRole(config: Config, primary: string, self: Self): Promise<NodeRole> {
+  const { nodeId, key, log } = self;
+  const keyFile = config.catalog.clusterKeyFile;
+  if (keyFile === null)
+    throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
+  const proof = readClusterKey(keyFile).proof(nodeId, key.publicKey);
+  const tls = config.tls === null ? {} : tlsOf(config.tls);
+  const link = new AuthorityLink({
+    address: { node: primary, token: undefined, ...tls },
+    sign: (caller) => signStatement(key.privateKey, nodeId, caller, membership.nowMs()),
+    log,
+  });
+  const membership: Membership = new Membership({
+    ...{ nodeId, publicKey: key.publicKey, proof, link, log },
+    announcement: async () => announcementMessage(self.said(), await self.health(replica)),
+  });
+  const replica = await openReplicaCatalog({
+    directory: join(config.node.dataDir, 'replica'),
+    source: () => membership.join(),
+    syncIntervalMs: config.catalog.syncIntervalMs,
+    log,
+  });
+  const peers = new HttpPeerObjects({
+    find: (wanted) => findNode(replica, wanted),
+    sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), membership.nowMs()),
+    ca: undefined,
+  });
+  const ownWrites = new OwnWrites();
+  const freshness = new CatalogFreshness(replica, ownWrites);
+  return {
+    catalog: replica,
+    ownsUnnamed: false,
+    peers,
+    statements: { keyOf: async (id) => (await findNode(replica, id))?.publicKey, nowMs: () => membership.nowMs() },
+    cluster: new EdgeMethods(link.node, link, replica),
+    commands: remoteCommands(link, self),
+    services(local, hooks) {
+      replica.onAdvance(hooks.advanced);
+      const edge = new EdgeCatalogService({
+        ...{ local, copy: replica, authority: link, freshness, ownWrites },
+        onDeleted: hooks.stopUpload,
+      });
+      return { catalog: edge, reading: edgeReading(freshness, edge) };
+    },
+    opened: () => Promise.resolve(),
+    async close() {
+      membership.stop();
+      await peers.close();
+      await replica.close();
+      link.close();
+    },
+  };
+}
+
+function tlsOf(tls: NonNullable<Config['tls']>): { ca?: string; cert?: string; key?: string } {
+  return tls.clientCaFile === null ? {} : { ca: tls.clientCaFile, cert: tls.certFile, key: tls.keyFile };
+}
+
+function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
+  const options = () => link.vouch(selfCaller(nodeId), NO_TRACE);
+  return {
+    async abortUpload(lease) {
+      await link.run(() => link.catalog.abortUpload(lease, options()));
+    },
+    async forgetGarbage(rows) {
+      const objects = rows.map(({ storeId, key }) => ({ store: storeId, key, size: 0n, sha256: '' }));
+      await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
+    },
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * The way from an edge to its cluster's authority, and whether it is open.
+ *
+ *   open --a call meets no answer--> shut --a probe is answered--> open
+ *
+ * While it is shut, calls fail at once and say why; a probe goes out each half second.
+ */
+import type { CallOptions } from 'nice-grpc-common';
+import { Metadata } from 'nice-grpc-common';
+import { isUnreachable, ServiceError, UNREACHABLE } from '../base/service-error.js';
+import type { Log } from '../application/log.js';
+import type { Caller } from '../domain/caller.js';
+import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
+import type { NodeServiceClient } from '../gen/oriel/node/v1/node_service.js';
+import { connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
+
+const PROBE_EVERY_MS = 500;
+const PROBE_DEADLINE_MS = 2000;
+/** A change is one round trip and one group of the lane; who waits longer is told that the outcome is unknown. */
+const CALL_DEADLINE_MS = 10_000;
+/** A connection that breaks off is made again, and the call sent again, within this. */
+const RETRY_FOR_MS = 1000;
+const RETRY_PAUSE_MS = 50;
+
+export interface AuthorityLinkOptions {
+  readonly address: NodeAddress;
+  /** Signs this node's statement about a caller. */
+  sign(caller: Caller): string;
+  readonly log: Log;
+}
+
+/** What of a request goes along to the authority. */
+export interface RequestTrace {
+  readonly requestId: string | undefined;
+  readonly traceparent: string | undefined;
+}
+
+export class AuthorityLink {
+  readonly #options: AuthorityLinkOptions;
+  readonly #client: NodeClient;
+  readonly #stop = new AbortController();
+  #shutBecause: string | undefined;
+  #probe: NodeJS.Timeout | undefined;
+
+  constructor(options: AuthorityLinkOptions) {
+    this.#options = options;
+    this.#client = connect(options.address, this.#stop.signal);
+  }
+
+  get catalog(): CatalogServiceClient {
+    return this.#client.catalog;
+  }
+
+  get node(): NodeServiceClient {
+    return this.#client.node;
+  }
+
+  /** Why calls fail at once; undefined while they do not. */
+  get shutBecause(): string | undefined {
+    return this.#shutBecause;
+  }
+
+  /** What a call carries to act for a caller. */
+  vouch(caller: Caller, trace: { readonly trace: RequestTrace }): CallOptions {
+    const metadata = Metadata({ 'x-oriel-statement': this.#options.sign(caller) });
+    const { requestId, traceparent } = trace.trace;
+    if (requestId !== undefined) metadata.set('x-openstack-request-id', requestId);
+    if (traceparent !== undefined) metadata.set('traceparent', traceparent);
+    return { metadata };
+  }
+
+  /**
+   * Runs a call that may be sent twice. UNAVAILABLE: the authority does not answer, and nothing is known to have changed.
+   * DEADLINE_EXCEEDED: it did not answer in time.
+   */
+  async run<Response>(call: () => Promise<Response>): Promise<Response> {
+    if (this.#shutBecause !== undefined) throw this.#refusal(this.#shutBecause);
+    const giveUpMs = performance.now() + RETRY_FOR_MS;
+    for (;;) {
+      try {
+        return await within(call(), CALL_DEADLINE_MS);
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        const timedOut = error.reason === 'DEADLINE_EXCEEDED';
+        if (!timedOut && this.#shutBecause === undefined && performance.now() < giveUpMs) {
+          await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+          continue;
+        }
+        this.#shut(error);
+        throw timedOut ? error : this.#refusal(error.message, error);
+      }
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#probe);
+    this.#stop.abort();
+    this.#client.close();
+  }
+
+  #refusal(why: string, cause?: unknown): ServiceError {
+    return new ServiceError(
+      'UNAVAILABLE',
+      `The catalog's authority does not answer, so nothing can be changed now; reads go on. ${why}`,
+      { cause, details: { retry_after: '5' } },
+    );
+  }
+
+  #shut(error: ServiceError): void {
+    if (this.#stop.signal.aborted || this.#shutBecause !== undefined) return;
+    this.#shutBecause = error.message;
+    this.#options.log.warn({ err: error }, 'the authority does not answer; changes are refused until it does');
+    this.#probeLater();
+  }
+
+  #probeLater(): void {
+    this.#probe = setTimeout(() => void this.#ask(), PROBE_EVERY_MS);
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      await within(this.#client.node.getServiceInfo({}), PROBE_DEADLINE_MS);
+      this.#shutBecause = undefined;
+      this.#options.log.info({}, 'the authority answers again');
+    } catch (error) {
+      if (error instanceof ServiceError && !isUnreachable(error)) this.#shutBecause = undefined;
+      else if (!this.#stop.signal.aborted) this.#probeLater();
+    }
+  }
+}
+
+/** The deadline of the client's own middleware counts for streams alone; this one also covers a channel that never connects. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const message = `no answer came within ${timeoutMs / 1000} s; whether the change was made is unknown`;
+    timer = setTimeout(
+      () => reject(new ServiceError('DEADLINE_EXCEEDED', message, { details: UNREACHABLE })),
+      timeoutMs,
+    );
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,95 @@
+import type { Log } from '../application/log.js';
+import type { NodeId } from '../base/brand.js';
+import { failedWith } from '../base/service-error.js';
+import type { Caller } from '../domain/caller.js';
+import type { Node } from '../gen/oriel/node/v1/node_service.js';
+import type { AuthorityLink } from './authority-link.js';
+
+const ANNOUNCE_EVERY_MS = 10_000;
+
+export interface MembershipOptions {
+  readonly nodeId: NodeId;
+  /** SubjectPublicKeyInfo, PEM. */
+  readonly publicKey: string;
+  /** Proves that this node has the cluster's key. */
+  readonly proof: Buffer;
+  readonly link: AuthorityLink;
+  /** What this node says of itself now. */
+  announcement(): Promise<Node>;
+  readonly log: Log;
+}
+
+/** Where a copy of the catalog comes from. */
+export interface SyncSource {
+  readonly syncUrl: string;
+  readonly authToken: string;
+}
+
+/** This node's place in the cluster: joins, says how it does, and knows the authority's clock. */
+export class Membership {
+  readonly #options: MembershipOptions;
+  #clockAheadMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Now, by the authority's clock as far as it is known. */
+  nowMs(): number {
+    return Date.now() + this.#clockAheadMs;
+  }
+
+  /** Joins, and returns where to copy the catalog from. UNAVAILABLE: no answer. UNAUTHENTICATED: another cluster's key. */
+  async join(): Promise<SyncSource> {
+    const { nodeId, publicKey, proof, link } = this.#options;
+    const joined = await link.node.join({ nodeId, publicKey, proof });
+    this.#setClock(joined.now);
+    this.#announceSoon(0);
+    return { syncUrl: joined.syncUrl, authToken: joined.syncToken };
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #announceSoon(inMs: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.#announce(), inMs);
+    this.#timer.unref();
+  }
+
+  async #announce(): Promise<void> {
+    const { link, nodeId, log } = this.#options;
+    try {
+      const options = link.vouch(selfCaller(nodeId), { trace: { requestId: undefined, traceparent: undefined } });
+      const { now } = await link.node.announceNode({ node: await this.#options.announcement() }, options);
+      this.#setClock(now);
+    } catch (error) {
+      // The authority lost its memory of this node (a restored backup), or this node was gone for long and its clock has moved.
+      const unknown = failedWith(error, 'FORBIDDEN') || failedWith(error, 'UNAUTHENTICATED');
+      if (unknown) await this.join().catch((cause: unknown) => log.warn({ err: cause }, 'could not join the cluster again'));
+      else if (link.shutBecause === undefined) log.warn({ err: error }, 'the authority did not take the announcement');
+    }
+    this.#announceSoon(ANNOUNCE_EVERY_MS);
+  }
+
+  #setClock(now: Date | undefined): void {
+    if (now !== undefined) this.#clockAheadMs = now.getTime() - Date.now();
+  }
+}
+
+/** A node that acts for nobody but itself. */
+export function selfCaller(nodeId: NodeId): Caller {
+  return {
+    kind: 'node',
+    userId: `node:${nodeId}`,
+    projectId: null,
+    roles: new Set(['service', 'reader']),
+    serviceRoles: new Set(),
+    vouchedBy: nodeId,
+  };
+}

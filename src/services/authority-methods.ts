@@ -1,0 +1,125 @@
+import { asImageId, asNodeId, type NodeId } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
+import type { Announcement, KnownNode, NodeHealth, NodeRegistry } from '../application/node-registry.js';
+import type { Clock } from '../application/ports/clock.js';
+import type { ClusterNode } from '../domain/cluster-node.js';
+import { Node, NodeRole } from '../gen/oriel/node/v1/node_service.js';
+import type * as wire from '../gen/oriel/node/v1/node_service.js';
+import { numberOf } from './image-request.js';
+import type { ServiceContext } from './service-context.js';
+
+/** The calls about the cluster; which implementation answers depends on what the node is for it. */
+export interface ClusterMethods {
+  listNodes(context: ServiceContext): Promise<wire.ListNodesResponse>;
+  join(request: wire.JoinRequest): Promise<wire.JoinResponse>;
+  announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse>;
+}
+
+/** What the authority has to let nodes in. */
+export interface AuthorityFacts {
+  readonly nodeId: NodeId;
+  readonly registry: NodeRegistry;
+  readonly clock: Clock;
+  /** Tells whether a node has the cluster's key. */
+  proves(nodeId: string, publicKey: string, proof: Uint8Array): boolean;
+  /** Where the catalog is copied from, and a token for it that is good for `ttlMs`. */
+  readonly syncUrl: string;
+  mintReadToken(ttlMs: number): string;
+}
+
+/** How long a node may copy the catalog before it must join again. */
+const SYNC_TOKEN_MS = 24 * 60 * 60 * 1000;
+const PUBLIC_KEY_MAX = 1000;
+
+/** The calls as the authority of a cluster answers them. */
+export class AuthorityMethods implements ClusterMethods {
+  readonly #facts: AuthorityFacts;
+
+  constructor(facts: AuthorityFacts) {
+    this.#facts = facts;
+  }
+
+  async listNodes(): Promise<wire.ListNodesResponse> {
+    return { nodes: (await this.#facts.registry.list()).map(nodeMessage) };
+  }
+
+  async join(request: wire.JoinRequest): Promise<wire.JoinResponse> {
+    const { registry, clock, syncUrl } = this.#facts;
+    const nodeId = nodeIdOf(request.nodeId);
+    if (request.publicKey.length > PUBLIC_KEY_MAX || !request.publicKey.startsWith('-----BEGIN PUBLIC KEY-----'))
+      throw new ServiceError('INVALID_ARGUMENT', 'public_key: expected an Ed25519 key in PEM');
+    if (!this.#facts.proves(request.nodeId, request.publicKey, request.proof))
+      throw new ServiceError(
+        'UNAUTHENTICATED',
+        'The node does not have the key of this cluster: give both the same file as catalog.cluster_key_file.',
+      );
+    if (nodeId === this.#facts.nodeId)
+      throw new ServiceError(
+        'STATE_CONFLICT',
+        `node ${nodeId} is the authority itself: a node with a copied data folder must lose its file node-id`,
+      );
+    await registry.join(nodeId, request.publicKey);
+    const nowMs = clock.nowMs();
+    return {
+      syncUrl,
+      syncToken: this.#facts.mintReadToken(SYNC_TOKEN_MS),
+      syncTokenExpiresAt: new Date(nowMs + SYNC_TOKEN_MS),
+      now: new Date(nowMs),
+      authorityId: this.#facts.nodeId,
+    };
+  }
+
+  async announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse> {
+    const { vouchedBy } = await context.caller();
+    if (vouchedBy === undefined) throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+    const { said, health } = announcementOf(vouchedBy, request.node ?? Node.fromPartial({}));
+    await this.#facts.registry.announce({ ...said, role: 'edge' }, health);
+    return { now: new Date(this.#facts.clock.nowMs()) };
+  }
+}
+
+/** What a node's message says. */
+function announcementOf(id: NodeId, node: Node): { readonly said: Omit<Announcement, 'role'>; readonly health: NodeHealth } {
+  const { site, version, httpUrl, grpcAddress, stores, position, uploads } = node;
+  return {
+    said: { id, site, version, httpUrl, grpcAddress, stores },
+    health: {
+      ...{ position, uploads },
+      stalenessMs: numberOf(node.stalenessMs, 'staleness_ms') ?? 0,
+      freeBytes: numberOf(node.freeBytes, 'free_bytes') ?? 0,
+      totalBytes: numberOf(node.totalBytes, 'total_bytes') ?? 0,
+    },
+  };
+}
+
+/** Turns a node into its message. */
+export function nodeMessage({ node, health, seenAtMs, alive }: KnownNode): Node {
+  return {
+    ...messageOf(node),
+    seenAt: new Date(seenAtMs),
+    alive,
+    position: health?.position ?? '',
+    stalenessMs: BigInt(Math.round(health?.stalenessMs ?? 0)),
+    freeBytes: BigInt(health?.freeBytes ?? 0),
+    totalBytes: BigInt(health?.totalBytes ?? 0),
+    uploads: health?.uploads ?? 0,
+  };
+}
+
+/** Turns what the catalog knows of a node into its message, without how it does. */
+function messageOf(node: Omit<ClusterNode, 'publicKey' | 'seenAtMs'>): Node {
+  const { id, site, version, httpUrl, grpcAddress, stores } = node;
+  const role = node.role === 'authority' ? NodeRole.AUTHORITY : NodeRole.EDGE;
+  return Node.fromPartial({ id, site, version, role, httpUrl, grpcAddress, stores: [...stores] });
+}
+
+/** Makes the message by which a node announces itself. */
+export function announcementMessage(said: Announcement, health: NodeHealth): Node {
+  const node: ClusterNode = { ...said, publicKey: '', seenAtMs: 0 };
+  return nodeMessage({ node, health, seenAtMs: 0, alive: true });
+}
+
+function nodeIdOf(text: string): NodeId {
+  if (asImageId(text) === undefined) throw new ServiceError('INVALID_ARGUMENT', 'node_id: expected a UUID');
+  return asNodeId(text);
+}

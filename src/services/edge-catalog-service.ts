@@ -1,0 +1,201 @@
+/**
+ * The catalog service of an edge: reads are answered from the node's own copy, everything that changes something goes to
+ * the authority, which decides and writes; the same generated interface again. The caller is authenticated here, and the
+ * authority believes this node's statement about it.
+ */
+import { randomUUID } from 'node:crypto';
+import type { CallOptions } from 'nice-grpc-common';
+import { failedWith } from '../base/service-error.js';
+import { parsePosition } from '../application/position.js';
+import type { Catalog } from '../application/ports/catalog.js';
+import type { Caller } from '../domain/caller.js';
+import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
+import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
+import { aroundCatalog } from './around-catalog.js';
+import type { CatalogFreshness } from './catalog-freshness.js';
+import type { CatalogMethods } from './catalog-service.js';
+import type { OwnWrites } from './own-writes.js';
+import { POSITION_KEY, type ServiceContext, STALENESS_KEY } from './service-context.js';
+
+/** The way to the authority. */
+export interface AuthorityLink {
+  readonly catalog: CatalogServiceClient;
+  /** What a call carries to act for a caller: this node's statement, the request's id and trace. */
+  vouch(caller: Caller, context: ServiceContext): CallOptions;
+  /** Runs a call; UNAVAILABLE at once, saying why, while the authority does not answer. */
+  run<Response>(call: () => Promise<Response>): Promise<Response>;
+}
+
+export interface EdgeParts {
+  /** The service over this node's copy, for reads. */
+  readonly local: CatalogMethods;
+  readonly copy: Pick<Catalog, 'waitFor'> & { wake(): void };
+  readonly authority: AuthorityLink;
+  readonly freshness: CatalogFreshness;
+  readonly ownWrites: OwnWrites;
+  /** Called when an image was deleted through this node. */
+  onDeleted(imageId: string): void;
+}
+
+type Send<Response> = (catalog: CatalogServiceClient, options: CallOptions) => Promise<Response>;
+
+export class EdgeCatalogService implements CatalogMethods {
+  readonly #parts: EdgeParts;
+  readonly #reads: CatalogMethods;
+
+  constructor(parts: EdgeParts) {
+    this.#parts = parts;
+    const { freshness } = parts;
+    this.#reads = aroundCatalog(parts.local, async (context, call) => {
+      await freshness.reach(await context.caller(), context);
+      const response = await call();
+      freshness.tell(context);
+      return response;
+    });
+  }
+
+  getImage(request: wire.GetImageRequest, context: ServiceContext): Promise<wire.GetImageResponse> {
+    return this.onceKnown(request.id, context, () => this.#reads.getImage(request, context));
+  }
+
+  listImages(request: wire.ListImagesRequest, context: ServiceContext): Promise<wire.ListImagesResponse> {
+    return this.#reads.listImages(request, context);
+  }
+
+  getMember(request: wire.GetMemberRequest, context: ServiceContext): Promise<wire.GetMemberResponse> {
+    return this.onceKnown(request.imageId, context, () => this.#reads.getMember(request, context));
+  }
+
+  listMembers(request: wire.ListMembersRequest, context: ServiceContext): Promise<wire.ListMembersResponse> {
+    return this.onceKnown(request.imageId, context, () => this.#reads.listMembers(request, context));
+  }
+
+  createImage(request: wire.CreateImageRequest, context: ServiceContext): Promise<wire.CreateImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.createImage(once, options));
+  }
+
+  updateImage(request: wire.UpdateImageRequest, context: ServiceContext): Promise<wire.UpdateImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.updateImage(once, options));
+  }
+
+  async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
+    const once = withRequestId(request);
+    const response = await this.#send(context, (catalog, options) => catalog.deleteImage(once, options));
+    this.#parts.onDeleted(request.id);
+    return response;
+  }
+
+  deactivateImage(
+    request: wire.DeactivateImageRequest,
+    context: ServiceContext,
+  ): Promise<wire.DeactivateImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.deactivateImage(once, options));
+  }
+
+  reactivateImage(
+    request: wire.ReactivateImageRequest,
+    context: ServiceContext,
+  ): Promise<wire.ReactivateImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.reactivateImage(once, options));
+  }
+
+  addImageTag(request: wire.AddImageTagRequest, context: ServiceContext): Promise<wire.AddImageTagResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.addImageTag(once, options));
+  }
+
+  removeImageTag(request: wire.RemoveImageTagRequest, context: ServiceContext): Promise<wire.RemoveImageTagResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.removeImageTag(once, options));
+  }
+
+  createMember(request: wire.CreateMemberRequest, context: ServiceContext): Promise<wire.CreateMemberResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.createMember(once, options));
+  }
+
+  updateMember(request: wire.UpdateMemberRequest, context: ServiceContext): Promise<wire.UpdateMemberResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.updateMember(once, options));
+  }
+
+  deleteMember(request: wire.DeleteMemberRequest, context: ServiceContext): Promise<wire.DeleteMemberResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.deleteMember(once, options));
+  }
+
+  // A lease whose answer was lost is this node's without an upload, and given up by its next recovery.
+  beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
+    return this.#send(context, (catalog, options) => catalog.beginUpload(request, options));
+  }
+
+  commitUpload(request: wire.CommitUploadRequest, context: ServiceContext): Promise<wire.CommitUploadResponse> {
+    return this.#send(context, (catalog, options) => catalog.commitUpload(request, options));
+  }
+
+  abortUpload(request: wire.AbortUploadRequest, context: ServiceContext): Promise<wire.AbortUploadResponse> {
+    return this.#send(context, (catalog, options) => catalog.abortUpload(request, options));
+  }
+
+  forgetGarbage(request: wire.ForgetGarbageRequest, context: ServiceContext): Promise<wire.ForgetGarbageResponse> {
+    return this.#send(context, (catalog, options) => catalog.forgetGarbage(request, options));
+  }
+
+  /**
+   * Reads something of an image. When this node's copy has no such image the authority is asked once: another node may have
+   * made it a moment ago. While the authority does not answer, the copy's word stands.
+   */
+  async onceKnown<Response>(imageId: string, context: ServiceContext, read: () => Promise<Response>): Promise<Response> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!failedWith(error, 'NOT_FOUND')) throw error;
+      const position = await this.#positionWith(imageId, context);
+      if (position === undefined) throw error;
+      await this.#parts.copy.waitFor(parsePosition(position));
+      return read();
+    }
+  }
+
+  /** A position at which the caller sees the image; undefined: there is none, or nobody to ask. */
+  async #positionWith(imageId: string, context: ServiceContext): Promise<string | undefined> {
+    const { authority } = this.#parts;
+    let position: string | undefined;
+    const options = authority.vouch(await context.caller(), context);
+    const onHeader: CallOptions['onHeader'] = (header) => (position = header.get(POSITION_KEY));
+    try {
+      await authority.run(() => authority.catalog.getImage({ id: imageId }, { ...options, onHeader }));
+      return position;
+    } catch (error) {
+      if (failedWith(error, 'NOT_FOUND') || failedWith(error, 'UNAVAILABLE')) return undefined;
+      if (failedWith(error, 'DEADLINE_EXCEEDED')) return undefined;
+      throw error;
+    }
+  }
+
+  async #send<Response>(context: ServiceContext, send: Send<Response>): Promise<Response> {
+    const { authority, copy, ownWrites } = this.#parts;
+    const caller = await context.caller();
+    const options = authority.vouch(caller, context);
+    const onHeader: CallOptions['onHeader'] = (header) => {
+      const position = header.get(POSITION_KEY);
+      if (position === undefined) return;
+      ownWrites.note(caller, parsePosition(position));
+      context.answeredAt({ position, stalenessMs: Number(header.get(STALENESS_KEY) ?? 0) });
+    };
+    try {
+      return await authority.run(() => send(authority.catalog, { ...options, onHeader }));
+    } finally {
+      copy.wake();
+    }
+  }
+}
+
+/** The way to the authority may break after a change was made: with an id it can be sent again, and happens once. */
+function withRequestId<Request extends { readonly requestId: string }>(request: Request): Request {
+  return request.requestId === '' ? { ...request, requestId: randomUUID() } : request;
+}
