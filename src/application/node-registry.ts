@@ -67,7 +67,12 @@ export class NodeRegistry {
     return nodes.map((node) => {
       const heard = this.#heard.get(node.id);
       const seenAtMs = Math.max(node.seenAtMs, heard?.atMs ?? 0);
-      return { node, health: heard?.health ?? null, seenAtMs, alive: heard !== undefined && nowMs - seenAtMs < ALIVE_MS };
+      return {
+        node,
+        health: heard?.health ?? null,
+        seenAtMs,
+        alive: heard !== undefined && nowMs - seenAtMs < ALIVE_MS,
+      };
     });
   }
 

@@ -75,7 +75,10 @@ async function openLocation(context: DataContext, wanted: Wanted): Promise<Async
       return await context.peers.open(location, range, { sizeBytes: data.sizeBytes, signal });
     } catch (error) {
       signal.throwIfAborted();
-      context.log.warn({ err: error, imageId: image.id, location: location.id }, 'location not readable, trying the next');
+      context.log.warn(
+        { err: error, imageId: image.id, location: location.id },
+        'location not readable, trying the next',
+      );
       failure ??= error;
     }
   }

@@ -10,7 +10,10 @@ export function positionText({ epoch, frame }: Point): string {
 export function parsePosition(text: string): Point {
   const match = /^(\d{1,15})\.(\d{1,15})$/.exec(text);
   if (match === null)
-    throw new ServiceError('INVALID_ARGUMENT', `a position is an epoch and a frame such as 3.1042, got ${text.slice(0, 40)}`);
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `a position is an epoch and a frame such as 3.1042, got ${text.slice(0, 40)}`,
+    );
   return { epoch: Number(match[1]), frame: Number(match[2]) };
 }
 

@@ -108,9 +108,7 @@ async function storeData(context: DataContext, arrival: Arrival): Promise<ImageD
       checksum: digests.checksum,
       osHashAlgo: context.hashingAlgorithm,
       osHashValue: digests.osHashValue,
-      locations: [
-        { id: arrival.uploadId, nodeId: context.nodeId, storeId: store.id, key, metadata: new Map() },
-      ],
+      locations: [{ id: arrival.uploadId, nodeId: context.nodeId, storeId: store.id, key, metadata: new Map() }],
       fileMap,
     };
   } finally {

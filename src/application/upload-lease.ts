@@ -135,10 +135,7 @@ export async function commitUpload(
  * Gives the upload up: the image is queued again (or stays deleted) and what was stored becomes garbage. STATE_CONFLICT:
  * the lease is no more, hence the upload was committed or given up before.
  */
-export async function abortUpload(
-  context: CatalogContext,
-  request: LeaseOf,
-): Promise<void> {
+export async function abortUpload(context: CatalogContext, request: LeaseOf): Promise<void> {
   await endUpload(context, request, (before, lease) => {
     const garbage = [lease.key, lease.mapKey].map(
       (key): Effect => ({ kind: 'add-garbage', garbage: { nodeId: lease.nodeId, storeId: lease.storeId, key } }),

@@ -64,7 +64,10 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       });
       return { catalog: edge, reading: edgeReading(freshness, edge) };
     },
-    opened: () => Promise.resolve(),
+    opened() {
+      membership.announceSoon();
+      return Promise.resolve();
+    },
     async close() {
       membership.stop();
       await peers.close();

@@ -160,7 +160,9 @@ function stopUpload({ uploads }: DataContext, imageIdText: string): void {
 }
 
 function clearLater({ garbage, log }: DataContext): void {
-  garbage.collect().catch((error: unknown) => log.warn({ err: error }, 'unused objects not removed, will be tried again'));
+  garbage
+    .collect()
+    .catch((error: unknown) => log.warn({ err: error }, 'unused objects not removed, will be tried again'));
 }
 
 function sharedFor<T>(ageMs: number, ask: () => Promise<T>): () => Promise<T> {

@@ -56,7 +56,9 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
 }
 
 function addPrimary(program: Command, env: CliDeps['env']): void {
-  const primary = program.command('primary').description('run the authority of a cluster: sqld and the node that writes it');
+  const primary = program
+    .command('primary')
+    .description('run the authority of a cluster: sqld and the node that writes it');
   primary.option('--config <file>', 'configuration (TOML)');
   for (const { declaration, help } of SERVE_FLAGS) primary.option(declaration, help);
   primary.option('--sqld-port <n>', 'port of sqld on the loopback; 0 takes a free one (0)');

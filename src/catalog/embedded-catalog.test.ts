@@ -71,7 +71,13 @@ const ACTIVE: ImageState = {
     osHashAlgo: 'sha512',
     osHashValue: 'd'.repeat(128),
     locations: [
-      { id: 'l1', nodeId: null, storeId: 'file' as StoreId, key: 'a/b' as ObjectKey, metadata: new Map([['__proto__', 'x']]) },
+      {
+        id: 'l1',
+        nodeId: null,
+        storeId: 'file' as StoreId,
+        key: 'a/b' as ObjectKey,
+        metadata: new Map([['__proto__', 'x']]),
+      },
     ],
     fileMap: { storeId: 'file' as StoreId, key: 'a/b.map' as ObjectKey, sizeBytes: 2 ** 40, sha256: 'e'.repeat(64) },
   },
@@ -245,7 +251,10 @@ describe('members, uploads and garbage', () => {
     expect(await catalog.read((reader) => reader.nodes())).toEqual([first, node]);
     const moved = { ...node, grpcAddress: 'h:2', seenAtMs: 6 };
     await write({ kind: 'put-node', node: moved });
-    expect(await catalog.read((reader) => [reader.node(NODE), reader.node('none' as NodeId)])).toEqual([moved, undefined]);
+    expect(await catalog.read((reader) => [reader.node(NODE), reader.node('none' as NodeId)])).toEqual([
+      moved,
+      undefined,
+    ]);
   });
 
   test('uploads are leased and ended once; garbage is a set', async () => {

@@ -5,7 +5,7 @@ import type { Node } from '../gen/oriel/node/v1/node_service.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
 import type { CliDeps } from './deps.js';
 import { wordOf } from './image-words.js';
-import { alignRows, printable } from './output.js';
+import { alignRows, bytesText, printable } from './output.js';
 
 /** Adds `oriel node`. */
 export function addNode(program: Command, deps: CliDeps): void {
@@ -58,7 +58,7 @@ const HEAD = ['ID', 'SITE', 'ROLE', 'ALIVE', 'POSITION', 'LAG', 'FREE', 'UPLOADS
 function nodeRows(nodes: readonly Node[]): string[][] {
   const rows = nodes.map((node) => [
     ...[node.id, node.site, wordOf(node.role, 'NODE_ROLE_'), node.alive ? 'yes' : 'NO', node.position || '-'],
-    ...[node.position === '' ? '-' : `${node.stalenessMs} ms`, formatBytes(Number(node.freeBytes)), String(node.uploads)],
+    ...[node.position === '' ? '-' : `${node.stalenessMs} ms`, bytesText(Number(node.freeBytes)), String(node.uploads)],
     ...[node.httpUrl || '-', node.grpcAddress || '-', node.version || '-'],
   ]);
   return [HEAD, ...rows];

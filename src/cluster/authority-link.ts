@@ -82,7 +82,8 @@ export class AuthorityLink {
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         const timedOut = error.reason === 'DEADLINE_EXCEEDED';
-        if (!timedOut && this.#shutBecause === undefined && performance.now() < giveUpMs) {
+        // Another call may have shut the way meanwhile.
+        if (!timedOut && this.shutBecause === undefined && performance.now() < giveUpMs) {
           await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
           continue;
         }

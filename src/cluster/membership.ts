@@ -46,7 +46,7 @@ export class Membership {
     const { nodeId, publicKey, proof, link } = this.#options;
     const joined = await link.node.join({ nodeId, publicKey, proof });
     this.#setClock(joined.now);
-    this.#announceSoon(0);
+    this.announceSoon();
     return { syncUrl: joined.syncUrl, authToken: joined.syncToken };
   }
 
@@ -55,7 +55,8 @@ export class Membership {
     clearTimeout(this.#timer);
   }
 
-  #announceSoon(inMs: number): void {
+  /** Announces this node, now unless told: when something changed that others should know. */
+  announceSoon(inMs = 0): void {
     clearTimeout(this.#timer);
     if (this.#stopped) return;
     this.#timer = setTimeout(() => void this.#announce(), inMs);
@@ -71,10 +72,11 @@ export class Membership {
     } catch (error) {
       // The authority lost its memory of this node (a restored backup), or this node was gone for long and its clock has moved.
       const unknown = failedWith(error, 'FORBIDDEN') || failedWith(error, 'UNAUTHENTICATED');
-      if (unknown) await this.join().catch((cause: unknown) => log.warn({ err: cause }, 'could not join the cluster again'));
+      if (unknown)
+        await this.join().catch((cause: unknown) => log.warn({ err: cause }, 'could not join the cluster again'));
       else if (link.shutBecause === undefined) log.warn({ err: error }, 'the authority did not take the announcement');
     }
-    this.#announceSoon(ANNOUNCE_EVERY_MS);
+    this.announceSoon(ANNOUNCE_EVERY_MS);
   }
 
   #setClock(now: Date | undefined): void {

@@ -40,7 +40,10 @@ export async function createAuthenticator(options: AuthOptions, deps: AuthDepend
       const { statement } = credentials;
       if (statement === undefined) return own.authenticate(credentials);
       if (verifier === undefined)
-        throw new ServiceError('UNAUTHENTICATED', 'This node is in no cluster and believes no statement of another node.');
+        throw new ServiceError(
+          'UNAUTHENTICATED',
+          'This node is in no cluster and believes no statement of another node.',
+        );
       return verifier.verify(statement);
     },
     close: () => own.close(),

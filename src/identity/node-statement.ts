@@ -50,7 +50,8 @@ export class StatementVerifier {
     if (pem === undefined) throw refusal(`node ${said.nodeId} is not in the cluster`);
     let key = this.#keys.get(pem);
     if (key === undefined) this.#keys.set(pem, (key = createPublicKey(pem)));
-    if (!verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64url'))) throw refusal('its signature is wrong');
+    if (!verify(null, Buffer.from(text), key, Buffer.from(signature, 'base64url')))
+      throw refusal('its signature is wrong');
     const awayMs = Math.abs(this.#checks.nowMs() - said.atMs);
     if (awayMs > VALID_MS) throw refusal(`it is dated ${Math.round(awayMs / 1000)} s away`);
     return said.caller;
@@ -70,12 +71,20 @@ interface Said {
 function parse(text: string): Said | undefined {
   const fields = fieldsOf(text);
   const [n, k, u, p, r, s, t] = ['n', 'k', 'u', 'p', 'r', 's', 't'].map((name) => fields.get(name));
-  if (typeof n !== 'string' || asImageId(n) === undefined || typeof u !== 'string' || typeof t !== 'number') return undefined;
+  if (typeof n !== 'string' || asImageId(n) === undefined || typeof u !== 'string' || typeof t !== 'number')
+    return undefined;
   if (k !== 'user' && k !== 'host' && k !== 'node') return undefined;
   if ((p !== null && typeof p !== 'string') || !isTexts(r) || !isTexts(s)) return undefined;
   const nodeId = asNodeId(n);
   const projectId = p === null ? null : asProjectId(p);
-  const caller: Caller = { kind: k, userId: u, projectId, roles: new Set(r), serviceRoles: new Set(s), vouchedBy: nodeId };
+  const caller: Caller = {
+    kind: k,
+    userId: u,
+    projectId,
+    roles: new Set(r),
+    serviceRoles: new Set(s),
+    vouchedBy: nodeId,
+  };
   return { nodeId, caller, atMs: t };
 }
 

@@ -71,7 +71,8 @@ export class AuthorityMethods implements ClusterMethods {
 
   async announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse> {
     const { vouchedBy } = await context.caller();
-    if (vouchedBy === undefined) throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+    if (vouchedBy === undefined)
+      throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
     const { said, health } = announcementOf(vouchedBy, request.node ?? Node.fromPartial({}));
     await this.#facts.registry.announce({ ...said, role: 'edge' }, health);
     return { now: new Date(this.#facts.clock.nowMs()) };
@@ -79,7 +80,10 @@ export class AuthorityMethods implements ClusterMethods {
 }
 
 /** What a node's message says. */
-function announcementOf(id: NodeId, node: Node): { readonly said: Omit<Announcement, 'role'>; readonly health: NodeHealth } {
+function announcementOf(
+  id: NodeId,
+  node: Node,
+): { readonly said: Omit<Announcement, 'role'>; readonly health: NodeHealth } {
   const { site, version, httpUrl, grpcAddress, stores, position, uploads } = node;
   return {
     said: { id, site, version, httpUrl, grpcAddress, stores },

@@ -176,7 +176,10 @@ export class CatalogService {
   ): Promise<wire.ForgetGarbageResponse> {
     const nodeId = callingNode(await context.caller(), request.nodeId);
     if (request.objects.length > FORGET_MAX)
-      throw new ServiceError('INVALID_ARGUMENT', `objects: expected at most ${FORGET_MAX}, got ${request.objects.length}`);
+      throw new ServiceError(
+        'INVALID_ARGUMENT',
+        `objects: expected at most ${FORGET_MAX}, got ${request.objects.length}`,
+      );
     const rows = request.objects.map((object) => ({ nodeId, ...placeOf(object) }));
     await forgetGarbage(this.#context, rows);
     return {};
@@ -199,10 +202,12 @@ function firstCharacters(images: readonly Image[], limit: number): readonly Imag
 /** The node that calls, which must be the one that the request names. FORBIDDEN: the caller is no node of this service. */
 function callingNode(caller: Caller, named?: string): NodeId {
   const { vouchedBy } = caller;
-  if (vouchedBy === undefined)
-    throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+  if (vouchedBy === undefined) throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
   if (named !== undefined && named !== vouchedBy)
-    throw new ServiceError('INVALID_ARGUMENT', `node_id: expected the calling node ${vouchedBy}, got ${named.slice(0, 64)}`);
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `node_id: expected the calling node ${vouchedBy}, got ${named.slice(0, 64)}`,
+    );
   return vouchedBy;
 }
 

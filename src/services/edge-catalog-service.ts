@@ -149,7 +149,11 @@ export class EdgeCatalogService implements CatalogMethods {
    * Reads something of an image. When this node's copy has no such image the authority is asked once: another node may have
    * made it a moment ago. While the authority does not answer, the copy's word stands.
    */
-  async onceKnown<Response>(imageId: string, context: ServiceContext, read: () => Promise<Response>): Promise<Response> {
+  async onceKnown<Response>(
+    imageId: string,
+    context: ServiceContext,
+    read: () => Promise<Response>,
+  ): Promise<Response> {
     try {
       return await read();
     } catch (error) {

@@ -15,7 +15,14 @@ import { clientCertificateInterceptor, clientCertificateOf } from './client-cert
 import type { DataService } from './data-service.js';
 import { toServerError } from './grpc-errors.js';
 import type { NodeService } from './node-service.js';
-import { type CallerResolver, type Freshness, MIN_POSITION_KEY, type ServiceContext, traceOf, writeFreshness } from './service-context.js';
+import {
+  type CallerResolver,
+  type Freshness,
+  MIN_POSITION_KEY,
+  type ServiceContext,
+  traceOf,
+  writeFreshness,
+} from './service-context.js';
 
 /** Largest message taken: a chunk of 4 MiB and its frame. */
 const MESSAGE_MAX_BYTES = 4 * 1024 * 1024 + 64 * 1024;
@@ -93,7 +100,9 @@ function callMiddleware(
         caller: () => (caller ??= callers.resolve(context.metadata, doorOf(context.metadata, listener))),
       });
     } catch (error) {
-      throw toServerError(error, (cause) => log.error({ err: cause, method: call.method.path, trace: trace.traceparent }, 'call failed'));
+      throw toServerError(error, (cause) =>
+        log.error({ err: cause, method: call.method.path, trace: trace.traceparent }, 'call failed'),
+      );
     }
   };
 }

@@ -8,7 +8,15 @@ import * as catalog from '../gen/oriel/catalog/v1/catalog_service.js';
 import * as node from '../gen/oriel/node/v1/node_service.js';
 import type { CatalogMethods } from './catalog-service.js';
 import type { NodeService } from './node-service.js';
-import { type CallerResolver, type Freshness, MIN_POSITION_KEY, type RequestTrace, type ServiceContext, traceOf, writeFreshness } from './service-context.js';
+import {
+  type CallerResolver,
+  type Freshness,
+  MIN_POSITION_KEY,
+  type RequestTrace,
+  type ServiceContext,
+  traceOf,
+  writeFreshness,
+} from './service-context.js';
 
 /** The part of a generated message type that fills in what a request leaves out. */
 interface MessageType<Partial, Message> {

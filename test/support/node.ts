@@ -8,7 +8,9 @@ import { tempFolder } from './temp-folder.js';
 import { cleanEnvironment } from './tool.js';
 
 export interface NodeOptions {
-  /** Further arguments of `oriel serve`. */
+  /** The command that runs it: `serve` unless told. */
+  readonly role?: 'serve' | 'primary';
+  /** Further arguments of that command. */
   readonly args?: readonly string[];
   /** Kept when the node stops; without it a temporary folder is made and removed. */
   readonly dataDir?: string;
@@ -25,6 +27,8 @@ export interface TestNode {
   readonly socketPath: string;
   readonly site: string;
   readonly pid: number;
+  /** The server of the catalog that `oriel primary` runs; 0: none. */
+  readonly sqldPid: number;
   readonly dataDir: string;
   /** Sends the signal and waits for the end of the process. */
   kill(signal: NodeJS.Signals): Promise<void>;
@@ -34,7 +38,8 @@ export interface TestNode {
   stderr(): string;
 }
 
-const READY = /^ready http=(?<http>\S+) grpc=(?<grpc>\S+) socket=(?<socket>\S+) site=(?<site>\S+)$/;
+const READY =
+  /^(?:ready|primary pid=\d+ sqld_pid=(?<sqld>\d+)) http=(?<http>\S+) grpc=(?<grpc>\S+)(?: socket=(?<socket>\S+) site=(?<site>\S+))?$/;
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 20_000;
 const LOG_LIMIT_BYTES = 1024 * 1024;
@@ -47,7 +52,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     ...(options.wrapper ?? []),
     process.execPath,
     ORIEL_PROGRAM,
-    'serve',
+    options.role ?? 'serve',
     ...['--data', dataDir, '--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0'],
     ...['--socket', path.join(dataDir, 'oriel.sock')],
     ...(options.args ?? []),
@@ -58,11 +63,13 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = keepEnd(child);
+  const said = { site: '', socketPath: path.join(dataDir, 'oriel.sock') };
   const ready = await waitForReady(child, log).catch(async (error: unknown) => {
     await folder?.remove();
     throw error;
   });
   return {
+    ...said,
     ...ready,
     dataDir,
     pid: child.pid ?? 0,
@@ -93,7 +100,7 @@ function keepEnd(child: ChildProcess): () => string {
 async function waitForReady(
   child: ChildProcess,
   log: () => string,
-): Promise<Pick<TestNode, 'httpUrl' | 'grpcAddress' | 'socketPath' | 'site'>> {
+): Promise<Pick<TestNode, 'httpUrl' | 'grpcAddress' | 'sqldPid'> & Partial<Pick<TestNode, 'socketPath' | 'site'>>> {
   if (child.stdout === null) throw new Error('the node has no stdout');
   const lines = createInterface({ input: child.stdout });
   return new Promise((resolve, reject) => {
@@ -113,8 +120,8 @@ async function waitForReady(
       resolve({
         httpUrl: found['http'] ?? '',
         grpcAddress: found['grpc'] ?? '',
-        socketPath: found['socket'] ?? '',
-        site: found['site'] ?? '',
+        sqldPid: Number(found['sqld'] ?? '0'),
+        ...(found['socket'] === undefined ? {} : { socketPath: found['socket'], site: found['site'] ?? '' }),
       });
     });
   });

@@ -264,7 +264,11 @@ describe('listImages', () => {
       stored.push({ image, members: whole });
     }
     await Promise.all(writes);
-    expect(await catalog.read((reader) => reader.garbage({ nodeId: 'n' as NodeId, unnamed: true, storeIds: ['x' as StoreId] }, 1))).toEqual([]);
+    expect(
+      await catalog.read((reader) =>
+        reader.garbage({ nodeId: 'n' as NodeId, unnamed: true, storeIds: ['x' as StoreId] }, 1),
+      ),
+    ).toEqual([]);
   });
   afterAll(async () => {
     await catalog.close();
