@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DataContext } from '../application/data-context.js';
 import { garbageOf } from '../application/delete-image.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
-import { ImageLocks } from '../application/image-locks.js';
+import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
@@ -62,7 +62,7 @@ export async function createNodeServices(config: Config, log: Log): Promise<Node
   const context: DataContext = {
     ...{ catalog, clock, ids, rules, stores, digester, uploads, log },
     protection: NO_PROTECTION,
-    locks: new ImageLocks(),
+    turns: new ImageTurns(),
     nodeId: nodeIdOf(config.node.dataDir),
     garbage: new GarbageCollector({ catalog, ids, stores, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
