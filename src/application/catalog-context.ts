@@ -1,6 +1,6 @@
 import type { ImageRules } from '../domain/limits.js';
 import type { PropertyProtection } from '../domain/property-protection.js';
-import type { ImageLocks } from './image-locks.js';
+import type { ImageTurns } from './image-turns.js';
 import type { Catalog } from './ports/catalog.js';
 import type { Clock, IdSource } from './ports/clock.js';
 
@@ -11,5 +11,5 @@ export interface CatalogContext {
   readonly ids: IdSource;
   readonly rules: ImageRules;
   readonly protection: PropertyProtection;
-  readonly locks: ImageLocks;
+  readonly turns: ImageTurns;
 }

@@ -11,6 +11,7 @@ import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';
+import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
 import { OwnWrites } from '../services/own-writes.js';
@@ -49,6 +50,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const ownWrites = new OwnWrites();
   const freshness = new CatalogFreshness(replica, ownWrites);
+  const age = new CopyAge(replica, config.catalog.maxStalenessMs);
   return {
     catalog: replica,
     ownsUnnamed: false,
@@ -59,10 +61,10 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     services(local, hooks) {
       replica.onAdvance(hooks.advanced);
       const edge = new EdgeCatalogService({
-        ...{ local, copy: replica, authority: link, freshness, ownWrites },
+        ...{ local, copy: replica, authority: link, freshness, ownWrites, age },
         onDeleted: hooks.stopUpload,
       });
-      return { catalog: edge, reading: edgeReading(freshness, edge) };
+      return { catalog: edge, reading: edgeReading(freshness, edge, age) };
     },
     opened() {
       membership.announceSoon();

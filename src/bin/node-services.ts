@@ -3,7 +3,7 @@ import type { DataContext } from '../application/data-context.js';
 import { garbageOf } from '../application/delete-image.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
-import { ImageLocks } from '../application/image-locks.js';
+import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
@@ -122,7 +122,7 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
   const { catalog, ownsUnnamed, peers } = role;
   const { nodeId } = self;
   const use = { catalog, clock, ids, rules: { limits: limitsOf(config), ...config.images } };
-  const ground = { ...use, protection: NO_PROTECTION, locks: new ImageLocks() };
+  const ground = { ...use, protection: NO_PROTECTION, turns: new ImageTurns() };
   const commands: NodeCommands = role.commands ?? {
     abortUpload: (lease) => abortUpload(ground, { ...lease, nodeId }),
     forgetGarbage: (rows) => forgetGarbage(ground, rows),

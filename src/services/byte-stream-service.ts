@@ -1,11 +1,12 @@
 import type { DataContext } from '../application/data-context.js';
-import { openDownload } from '../application/open-download.js';
+import { type Download, openDownload } from '../application/open-download.js';
 import { openObject, type OpenedObject } from '../application/open-object.js';
 import { uploadImage } from '../application/upload-image.js';
 import type { RangeRequest } from '../domain/byte-range.js';
 import type { Image as ImageMessage } from '../gen/oriel/catalog/v1/image.js';
 import { ServiceError } from '../base/service-error.js';
 import type { CatalogFreshness } from './catalog-freshness.js';
+import type { CopyAge } from './copy-age.js';
 import type { EdgeCatalogService } from './edge-catalog-service.js';
 import type { ImageView } from './image-view.js';
 import type { ServiceContext } from './service-context.js';
@@ -27,11 +28,11 @@ export interface WriteRequest {
 }
 
 /** How a read of an image's data comes about: what is waited for before it, and what is tried when there is no such image. */
-export type Reading = <Response>(
+export type Reading = (
   imageId: string,
   context: ServiceContext,
-  read: () => Promise<Response>,
-) => Promise<Response>;
+  read: () => Promise<Download | undefined>,
+) => Promise<Download | undefined>;
 
 /** Waits until the catalog is as new as was asked for, and says how new it is. */
 export function freshReading(freshness: CatalogFreshness): Reading {
@@ -43,10 +44,18 @@ export function freshReading(freshness: CatalogFreshness): Reading {
   };
 }
 
-/** The same over a copy, which asks the authority for images that it does not know. */
-export function edgeReading(freshness: CatalogFreshness, edge: Pick<EdgeCatalogService, 'onceKnown'>): Reading {
+/** The same over a copy, which asks the authority for images that it does not know, and serves what its age allows. */
+export function edgeReading(
+  freshness: CatalogFreshness,
+  edge: Pick<EdgeCatalogService, 'onceKnown'>,
+  age: CopyAge,
+): Reading {
   const fresh = freshReading(freshness);
-  return (imageId, context, read) => edge.onceKnown(imageId, context, () => fresh(imageId, context, read));
+  return async (imageId, context, read) => {
+    const download = await edge.onceKnown(imageId, context, () => fresh(imageId, context, read));
+    age.allow(download === undefined || download.image.visibility === 'public');
+    return download;
+  };
 }
 
 /** Asks for a range of an object in a store of this node. */

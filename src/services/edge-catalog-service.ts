@@ -11,9 +11,12 @@ import type { Catalog } from '../application/ports/catalog.js';
 import type { Caller } from '../domain/caller.js';
 import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
+import { ImageVisibility } from '../gen/oriel/catalog/v1/image.js';
+import { VisibilityScope } from '../gen/oriel/catalog/v1/image_filter.js';
 import { aroundCatalog } from './around-catalog.js';
 import type { CatalogFreshness } from './catalog-freshness.js';
 import type { CatalogMethods } from './catalog-service.js';
+import type { CopyAge } from './copy-age.js';
 import type { OwnWrites } from './own-writes.js';
 import { POSITION_KEY, type ServiceContext, STALENESS_KEY } from './service-context.js';
 
@@ -33,6 +36,7 @@ export interface EdgeParts {
   readonly authority: AuthorityLink;
   readonly freshness: CatalogFreshness;
   readonly ownWrites: OwnWrites;
+  readonly age: CopyAge;
   /** Called when an image was deleted through this node. */
   onDeleted(imageId: string): void;
 }
@@ -54,20 +58,25 @@ export class EdgeCatalogService implements CatalogMethods {
     });
   }
 
-  getImage(request: wire.GetImageRequest, context: ServiceContext): Promise<wire.GetImageResponse> {
-    return this.onceKnown(request.id, context, () => this.#reads.getImage(request, context));
+  async getImage(request: wire.GetImageRequest, context: ServiceContext): Promise<wire.GetImageResponse> {
+    const response = await this.onceKnown(request.id, context, () => this.#reads.getImage(request, context));
+    this.#parts.age.allow(response.image?.visibility === ImageVisibility.PUBLIC);
+    return response;
   }
 
-  listImages(request: wire.ListImagesRequest, context: ServiceContext): Promise<wire.ListImagesResponse> {
-    return this.#reads.listImages(request, context);
+  async listImages(request: wire.ListImagesRequest, context: ServiceContext): Promise<wire.ListImagesResponse> {
+    this.#parts.age.allow(request.filter?.visibility === VisibilityScope.PUBLIC);
+    return await this.#reads.listImages(request, context);
   }
 
-  getMember(request: wire.GetMemberRequest, context: ServiceContext): Promise<wire.GetMemberResponse> {
-    return this.onceKnown(request.imageId, context, () => this.#reads.getMember(request, context));
+  async getMember(request: wire.GetMemberRequest, context: ServiceContext): Promise<wire.GetMemberResponse> {
+    this.#parts.age.allow(false);
+    return await this.onceKnown(request.imageId, context, () => this.#reads.getMember(request, context));
   }
 
-  listMembers(request: wire.ListMembersRequest, context: ServiceContext): Promise<wire.ListMembersResponse> {
-    return this.onceKnown(request.imageId, context, () => this.#reads.listMembers(request, context));
+  async listMembers(request: wire.ListMembersRequest, context: ServiceContext): Promise<wire.ListMembersResponse> {
+    this.#parts.age.allow(false);
+    return await this.onceKnown(request.imageId, context, () => this.#reads.listMembers(request, context));
   }
 
   createImage(request: wire.CreateImageRequest, context: ServiceContext): Promise<wire.CreateImageResponse> {
