@@ -36,6 +36,7 @@ const TEST = '\\.test\\.ts$';
 /** Where the packages that stand for a technology may be imported; everywhere else they are a wrong room. */
 const PACKAGE_ROOMS = {
   libsql: ['catalog'],
+  '@libsql/client': ['catalog'],
   koffi: ['hostfs'],
   fastify: ['gateway', 'bin'],
   piscina: ['workers', 'catalog'],

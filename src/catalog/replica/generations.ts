@@ -1,0 +1,188 @@
+/**
+ * The files of a replica in its folder. A copy is a generation: a new one is made beside the one in use and takes its place
+ * when it is whole.
+ *
+ *   replica.json                  which generation is in use; written by rename, so that it is the old or the new one
+ *   replica.<n>.db                generation n; with it -wal, -shm (SQLite's) and -client_wal_index (libSQL's: how far the
+ *                                 file has come). They belong together: libSQL fills a file that is gone but for its index
+ *                                 with nothing, and says it is up to date
+ *   replica.lock                  held by the process that syncs
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ReplicaLog } from './replica-log.js';
+
+const STATE = 'replica.json';
+const FILE = /^replica\.(\d{1,9})\.db/;
+
+export interface ReplicaState {
+  /** The generation in use; 0 before the first is whole. */
+  readonly generation: number;
+  /** The newest epoch that it has had. */
+  readonly epoch: number;
+  /**
+   * The boot of the machine in which it was last written, empty when all of it is on disk since. The sync does not flush what
+   * it writes, and after a power failure the file may be behind its index: never bring such a file forward.
+   */
+  readonly boot: string;
+  /** Why the generation may be read but not brought forward; empty when it may. */
+  readonly condemned: string;
+}
+
+const NONE: ReplicaState = { generation: 0, epoch: 0, boot: '', condemned: '' };
+
+export class Generations {
+  readonly #directory: string;
+  readonly #boot = bootId();
+  #state: ReplicaState;
+  #last: number;
+
+  private constructor(directory: string, state: ReplicaState, last: number) {
+    this.#directory = directory;
+    this.#state = state;
+    this.#last = last;
+  }
+
+  /** Reads the folder, which is made when absent. A state that cannot be read counts as none: it is copied again. */
+  static async open(directory: string, log: ReplicaLog): Promise<Generations> {
+    await mkdir(directory, { recursive: true, mode: 0o750 });
+    const state = readState(join(directory, STATE), log);
+    const numbers = (await readdir(directory)).map(generationOf);
+    return new Generations(directory, state, Math.max(state.generation, ...numbers));
+  }
+
+  get state(): ReplicaState {
+    return this.#state;
+  }
+
+  get lockPath(): string {
+    return join(this.#directory, 'replica.lock');
+  }
+
+  pathOf(generation: number): string {
+    return join(this.#directory, `replica.${generation}.db`);
+  }
+
+  /** A number that no generation in this folder has had. */
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+
+  /** What is missing of the generation's files, in words, or undefined. */
+  missing(generation: number): string | undefined {
+    const path = this.pathOf(generation);
+    if (!existsSync(path)) return 'its file is gone';
+    return existsSync(`${path}-client_wal_index`) ? undefined : 'its index of frames is gone';
+  }
+
+  /** Tells one file from another that took its name. */
+  fileNumber(generation: number): number | undefined {
+    return statSync(this.pathOf(generation), { throwIfNoEntry: false })?.ino;
+  }
+
+  /** Tells whether the machine stopped since the generation was last written. */
+  get interrupted(): boolean {
+    return this.#state.boot !== '' && this.#state.boot !== this.#boot;
+  }
+
+  /** Puts the generation in use, or its epoch forward. */
+  async record(generation: number, epoch: number): Promise<void> {
+    await this.#write({ generation, epoch, boot: this.#boot, condemned: '' });
+  }
+
+  /** Says that the generation in use has to be replaced. */
+  async condemn(reason: string): Promise<void> {
+    if (this.#state.generation > 0) await this.#write({ ...this.#state, condemned: reason });
+  }
+
+  /** Says that all of the generation in use is on disk; call it when nothing writes it any more. */
+  async settle(): Promise<void> {
+    const { generation } = this.#state;
+    if (generation === 0 || this.interrupted || this.missing(generation) !== undefined) return;
+    const path = this.pathOf(generation);
+    for (const name of [path, `${path}-wal`, `${path}-client_wal_index`]) await flush(name);
+    await this.#write({ ...this.#state, boot: '' });
+  }
+
+  /** Removes a generation's files. */
+  async remove(generation: number): Promise<void> {
+    await this.#removeWhere((number) => number === generation);
+  }
+
+  /** Removes the files of all generations but these. */
+  async removeAllBut(kept: readonly number[]): Promise<void> {
+    await this.#removeWhere((number) => number !== 0 && !kept.includes(number));
+  }
+
+  async #removeWhere(chosen: (generation: number) => boolean): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      if (chosen(generationOf(name))) await rm(join(this.#directory, name), { force: true });
+    }
+  }
+
+  async #write(state: ReplicaState): Promise<void> {
+    const path = join(this.#directory, STATE);
+    const file = await open(`${path}.new`, 'w', 0o640);
+    try {
+      await file.writeFile(`${JSON.stringify(state)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(`${path}.new`, path);
+    await flush(this.#directory);
+    this.#state = state;
+  }
+}
+
+function generationOf(name: string): number {
+  return Number(FILE.exec(name)?.[1] ?? 0);
+}
+
+async function flush(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function readState(path: string, log: ReplicaLog): ReplicaState {
+  if (!existsSync(path)) return NONE;
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      'generation' in value &&
+      'epoch' in value &&
+      'boot' in value &&
+      'condemned' in value &&
+      Number.isSafeInteger(value.generation) &&
+      Number.isSafeInteger(value.epoch) &&
+      typeof value.generation === 'number' &&
+      typeof value.epoch === 'number' &&
+      typeof value.boot === 'string' &&
+      typeof value.condemned === 'string'
+    ) {
+      return { generation: value.generation, epoch: value.epoch, boot: value.boot, condemned: value.condemned };
+    }
+  } catch (error) {
+    log.warn({ problem: String(error) }, 'catalog: the state of the replica cannot be read');
+  }
+  log.error({}, 'catalog: expected a generation in replica.json; the catalog is copied from the primary again');
+  return NONE;
+}
+
+/** Names this run of the operating system; empty where it has no such name. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
