@@ -2,6 +2,7 @@ import type {
   Catalog,
   CatalogReader,
   CatalogStatus,
+  Point,
   Position,
   ReadOptions,
   WriteResult,
@@ -121,7 +122,7 @@ export class ReplicaCatalog implements Catalog {
    *
    * @throws ServiceError UNAVAILABLE when it is not there after the time.
    */
-  async waitFor(position: Pick<Position, 'epoch' | 'frame'>, timeoutMs = this.#waitTimeoutMs): Promise<void> {
+  async waitFor(position: Point, timeoutMs = this.#waitTimeoutMs): Promise<void> {
     if (this.#closed !== undefined) throw closedError();
     if (this.#reached(position)) return;
     const waiting = this.#waiters.wait(position, timeoutMs, () => this.#lateError(position));
@@ -135,7 +136,8 @@ export class ReplicaCatalog implements Catalog {
     const trouble = this.#keeper.trouble;
     const message =
       refusal?.message ?? (trouble === undefined ? 'ok' : `the copy of the catalog may be old: ${trouble}`);
-    return { ok: refusal === undefined, message, position: positionOf(this.#facts?.position) };
+    const position = positionOf(this.#facts?.position);
+    return { ok: refusal === undefined, message, position, stalenessMs: this.stalenessMs() };
   }
 
   /** Milliseconds since the end of the last sync that the reads show; null when there was none since the start. */
