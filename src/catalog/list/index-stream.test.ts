@@ -6,7 +6,8 @@ import type { ImageId, ProjectId } from '../../base/brand.js';
 import { type ImageQuery, SORT_FIELDS } from '../../domain/image-query.js';
 import { type Image, VISIBILITIES } from '../../domain/image.js';
 import { Connection, type Row, type SqlValue } from '../connection.js';
-import { type EmbeddedCatalog, openEmbeddedCatalog } from '../embedded-catalog.js';
+import { openEmbeddedCatalog } from '../embedded-catalog.js';
+import type { LaneCatalog } from '../lane-catalog.js';
 import { findImages } from './find-images.js';
 import { listingKeyOf } from './list-order.js';
 
@@ -59,7 +60,7 @@ class Explaining extends Connection {
 
 describe('a list over several terms', () => {
   let directory: string;
-  let catalog: EmbeddedCatalog;
+  let catalog: LaneCatalog;
   const images: Image[] = [];
 
   beforeAll(async () => {
