@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import type { DataContext } from '../application/data-context.js';
 import { garbageOf } from '../application/delete-image.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
+import type { Catalog } from '../application/ports/catalog.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
-import { openEmbeddedCatalog } from '../catalog/index.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
@@ -48,14 +47,11 @@ const ids = { uuid: () => randomUUID() };
 /** Anyone may ask for the state of the parts, which costs writes to disk: an answer serves all who ask within so long. */
 const PARTS_AGE_MS = 2000;
 
-/** Opens catalog, stores and threads of a node, clears what an earlier run left, and makes its services. */
-export async function createNodeServices(config: Config, log: Log): Promise<NodeServices> {
+/** Opens stores and threads of a node, clears what an earlier run left in its catalog, and makes its services. */
+export async function createNodeServices(config: Config, opening: Promise<Catalog>, log: Log): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
   const authenticator = await createAuthenticator(config.auth, { clock, log });
-  const [catalog, stores] = await Promise.all([
-    openEmbeddedCatalog({ path: join(config.node.dataDir, 'catalog.db'), log }),
-    openStores(config),
-  ]);
+  const [catalog, stores] = await Promise.all([opening, openStores(config)]);
   const digester = createDigester();
   const uploads = new RunningUploads();
   const rules = { limits: limitsOf(config), ...config.images };
