@@ -6,7 +6,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { asImageId, asProjectId } from '../src/base/brand.js';
-import { type Image, type ImageState, VISIBILITIES, type Visibility } from '../src/domain/image.js';
+import { type Image, type ImageState, type Visibility } from '../src/domain/image.js';
 import { Connection } from '../src/catalog/connection.js';
 import { migrate } from '../src/catalog/migrate.js';
 import { MIGRATIONS } from '../src/catalog/migrations/index.js';
@@ -14,8 +14,11 @@ import { valuesOf } from '../src/catalog/image-row.js';
 import { creationTerms, factHash, orderedTerms, ownerHash, visibilityNumber } from '../src/catalog/terms.js';
 import { STATEMENTS } from '../src/catalog/write/statements.js';
 
-export const ME = asProjectId('project-0');
+export const ME = asProjectId('project-77');
+/** Member of 1.25 % of the images. */
 export const GUEST = asProjectId('guest');
+/** Member of 4 % of them. */
+export const PARTNER = asProjectId('partner');
 
 /** Image `n`: the same shares of everything whatever the number of images. */
 export function seededImage(n: number): Image {
@@ -31,8 +34,8 @@ export function seededImage(n: number): Image {
   return {
     id,
     version: 1,
-    name: `image-${random(3) % 100}`,
-    owner: asProjectId(`project-${random(4) % 100}`),
+    name: `image-${shareOf(random(3))}`,
+    owner: asProjectId(`project-${shareOf(random(4))}`),
     visibility: visibilityOf(random(5) % 100),
     protected: n % 50 === 0,
     osHidden: n % 100 === 99,
@@ -42,13 +45,22 @@ export function seededImage(n: number): Image {
     minRamMib: 512 * (random(7) % 8),
     createdAtMs,
     updatedAtMs: createdAtMs + (random(8) % 10_000_000),
-    tags: [`tag-${random(9) % 100}`, `team-${random(10) % 10}`].toSorted(),
+    tags: [`tag-${shareOf(random(9))}`, `team-${random(10) % 10}`].toSorted(),
     properties: new Map([
       ['os_distro', `distro-${random(11) % 10}`],
-      ['build', `build-${random(12) % 100}`],
+      ['build', `build-${shareOf(random(12))}`],
     ]),
     ...stateOf(random(13)),
   };
+}
+
+/**
+ * One value has 30 % of the images, one 4 %, and 66 others have 1 % each. Of 1 000 images the first fills a page of 25
+ * for a caller who sees an eighth of them, the second one for a caller who sees all, the others none.
+ */
+function shareOf(random: number): string {
+  const percent = random % 100;
+  return percent < 30 ? '30-percent' : percent < 34 ? '4-percent' : String(percent);
 }
 
 function visibilityOf(percent: number): Visibility {
@@ -56,9 +68,11 @@ function visibilityOf(percent: number): Visibility {
 }
 
 function stateOf(random: number): ImageState {
-  if (random % 100 < 2) return { status: 'queued' };
+  const percent = random % 100;
+  if (percent < 1) return { status: 'uploading' };
+  if (percent < 5) return { status: 'queued' };
   return {
-    status: random % 100 < 4 ? 'deactivated' : 'active',
+    status: percent < 35 ? 'deactivated' : 'active',
     data: {
       // A tenth of the images are of one size, as snapshots of one flavour are.
       sizeBytes: random % 10 === 0 ? 2_147_483_648 : 100_000_000 + random,
@@ -80,7 +94,13 @@ function seed(path: string, images: number): void {
   connection.exec(
     'create temp table posts (term integer, n integer, visibility integer, owner integer, creation integer)',
   );
-  const guest = factHash({ kind: 'member', projectId: GUEST, status: 'accepted' });
+  const members = [
+    { projectId: GUEST, each: 20 },
+    { projectId: PARTNER, each: 6 },
+  ].map((member) => ({
+    ...member,
+    term: factHash({ kind: 'member', projectId: member.projectId, status: 'accepted' }),
+  }));
   for (let from = 0; from < images; from += 20_000) {
     connection.exec('begin');
     for (let n = from; n < Math.min(from + 20_000, images); n += 1) {
@@ -90,9 +110,10 @@ function seed(path: string, images: number): void {
       const insert = 'insert into posts select value, ?2, ?3, ?4, ?5 from json_each(?1)';
       connection.run(insert, JSON.stringify(orderedTerms(image)), n + 1, ...hints, 0);
       connection.run(insert, JSON.stringify(creationTerms(image)), n + 1, ...hints, 1);
-      if (image.visibility === VISIBILITIES[2] && n % 20 === 0) {
-        connection.run(STATEMENTS.insertMember, image.id, GUEST, 'accepted', guest, 0, 0);
-        connection.run('insert into posts values (?, ?, 0, 0, 0)', guest * 2 + (image.osHidden ? 1 : 0), n + 1);
+      for (const { projectId, each, term } of members) {
+        if (image.visibility !== 'shared' || n % each !== 0) continue;
+        connection.run(STATEMENTS.insertMember, image.id, projectId, 'accepted', term, 0, 0);
+        connection.run('insert into posts values (?, ?, 0, 0, 0)', term * 2 + (image.osHidden ? 1 : 0), n + 1);
       }
     }
     connection.exec('commit');

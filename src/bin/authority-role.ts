@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
-import { openPrimaryCatalog } from '../catalog/index.js';
+import { openPrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
 import { selfCaller } from '../cluster/membership.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
@@ -31,7 +31,8 @@ export interface AuthorityRole extends NodeRole {
 
 /** Starts sqld and takes the only way of writing to it. */
 export async function openAuthorityRole(config: Config, primary: PrimaryOptions, self: Self): Promise<AuthorityRole> {
-  const { nodeId, key, log } = self;
+  const { nodeId, log } = self;
+  const key = self.key();
   const keyFile = config.catalog.clusterKeyFile;
   if (keyFile === null)
     throw new ServiceError(

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { NodeCommands } from '../application/ports/node-commands.js';
-import { openReplicaCatalog } from '../catalog/index.js';
+import { openReplicaCatalog } from '../catalog/replica/replica-catalog.js';
 import { ServiceError } from '../base/service-error.js';
 import { AuthorityLink } from '../cluster/authority-link.js';
 import { Membership, selfCaller } from '../cluster/membership.js';
@@ -22,7 +22,8 @@ const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 
 /** A node with a copy of the catalog: it answers reads itself and sends changes to the authority. */
 export async function openEdgeRole(config: Config, primary: string, self: Self): Promise<NodeRole> {
-  const { nodeId, key, log } = self;
+  const { nodeId, log } = self;
+  const key = self.key();
   const keyFile = config.catalog.clusterKeyFile;
   if (keyFile === null)
     throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');

@@ -1,6 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { RequestSample } from '../gateway/index.js';
-// Not by the room's index, which would load the HTTP server before the catalog's process is started.
 import { createRequestMetrics } from '../gateway/request-metrics.js';
 
 /** The figures of a process for Prometheus: its own, requests by route, and running uploads. */

@@ -4,6 +4,7 @@ import type { Catalog } from '../application/ports/catalog.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
 import type { PeerObjects } from '../application/ports/peer-objects.js';
 import type { NodeId } from '../base/brand.js';
+import type { Config } from '../config/config.js';
 import type { NodeKey } from '../identity/node-key.js';
 import type { StatementChecks } from '../identity/node-statement.js';
 import type { ClusterMethods } from '../services/authority-methods.js';
@@ -13,7 +14,8 @@ import type { Reading } from '../services/byte-stream-service.js';
 /** What a node knows of itself before it has a catalog. */
 export interface Self {
   readonly nodeId: NodeId;
-  readonly key: NodeKey;
+  /** The key it signs with; made when it is asked for first. */
+  key(): NodeKey;
   readonly log: Log;
   /** What it tells others; addresses are empty until its doors are open. */
   said(): Announcement;
@@ -46,6 +48,12 @@ export interface NodeRole {
   opened(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Opens the catalog as the role has it, for a node that knows itself. */
+export type OpenRole = (self: Self) => Promise<NodeRole>;
+
+/** Starts what takes long, before the rest of the node is loaded. */
+export type BeginRole = (config: Config, log: Log) => Promise<OpenRole>;
 
 /** What a role calls in the node. */
 export interface RoleHooks {

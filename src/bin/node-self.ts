@@ -41,7 +41,7 @@ export function selfOf(
     };
   };
   return {
-    self: { nodeId, key: nodeKeyOf(config.node.dataDir), log, said, health },
+    self: { nodeId, key: () => nodeKeyOf(config.node.dataDir), log, said, health },
     open: (known) => (addresses = known),
   };
 }

@@ -26,7 +26,7 @@ import { NodeService } from '../services/node-service.js';
 import { CallerResolver } from '../services/service-context.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf } from './service-info.js';
-import type { NodeRole, Self } from './node-role.js';
+import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
 import { openStores } from './node-stores.js';
 import { packageVersion } from './package-version.js';
@@ -59,13 +59,13 @@ const PARTS_AGE_MS = 2000;
 export async function createNodeServices(
   config: Config,
   log: Log,
-  openRole: (config: Config, self: Self) => Promise<NodeRole>,
+  openRole: OpenRole,
 ): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
   const stores = await openStores(config);
   const uploads = new RunningUploads();
   const { self, open } = selfOf(config, { stores, uploads, log });
-  const role = await openRole(config, self);
+  const role = await openRole(self);
   const statements = role.statements === null ? {} : { statements: role.statements };
   const authenticator = await createAuthenticator(config.auth, { clock, log, ...statements });
   const digester = createDigester();

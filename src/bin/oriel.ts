@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../hostfs/readable-stacks.js';
 import { Command } from 'commander';
 import { addRoles, ROLES } from './role-commands.js';
 

@@ -10,9 +10,11 @@ export interface RunningPrimary extends RunningNode {
 /** Starts the authority of a cluster: sqld, its only writer, and a node over both. */
 export async function startPrimary(config: Config, options: PrimaryOptions): Promise<RunningPrimary> {
   let role: AuthorityRole | undefined;
-  const node = await startNode(config, async (forRole, self) => {
-    role = await openAuthorityRole(forRole, options, self);
-    return role;
-  });
+  const node = await startNode(config, () =>
+    Promise.resolve(async (self) => {
+      role = await openAuthorityRole(config, options, self);
+      return role;
+    }),
+  );
   return { ...node, sqldPid: () => role?.sqldPid() };
 }

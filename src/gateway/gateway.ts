@@ -30,6 +30,12 @@ const SERVICE_INFO_MAX_AGE_MS = 30_000;
 /** Above what load balancers keep idle connections for, so that they close them and not we (60 s is usual). */
 const KEEP_ALIVE_MS = 75_000;
 
+/**
+ * Our routes have no schemas: each checks what it takes (json-body.ts) and writes its own answer. Without these, Fastify
+ * loads its compilers of schemas at every start, nearly half of all the code that a node would read.
+ */
+const NO_COMPILERS = { buildValidator: refuseSchema, buildSerializer: refuseSchema };
+
 export interface Gateway {
   /** Starts to accept; port 0 takes a free one. Returns the address in use. */
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>;
@@ -82,6 +88,7 @@ function createApp(options: GatewayOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // An upload of 1 TiB takes hours; silence is bounded per read instead (request-body.ts).
     requestTimeout: 0,
+    schemaController: { compilersFactory: NO_COMPILERS },
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, maxParamLength: 16_384 },
     rewriteUrl: (request: IncomingMessage) => routedUrl(request.url ?? '/', request.headers.accept),
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
@@ -106,6 +113,10 @@ function createApp(options: GatewayOptions): FastifyInstance {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
   app.setErrorHandler((error, request, reply) => answerFrameworkError(error, request, reply));
   return app;
+}
+
+function refuseSchema(): never {
+  throw new Error('a route was given a schema for Fastify to compile; give the gateway the compilers then');
 }
 
 function answerFrameworkError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -2,11 +2,9 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { createServer, type Metadata, type Server, type ServerMiddleware } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
-import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Log } from '../application/log.js';
 import type { Credentials } from '../application/ports/authenticator.js';
 import type { Caller } from '../domain/caller.js';
-import { DESCRIPTOR_SET } from '../gen/descriptor-set.js';
 import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
@@ -15,6 +13,7 @@ import { clientCertificateInterceptor, clientCertificateOf } from './client-cert
 import type { DataService } from './data-service.js';
 import { toServerError } from './grpc-errors.js';
 import type { NodeService } from './node-service.js';
+import { ReflectionDefinition, reflectionOf } from './reflection.js';
 import {
   type CallerResolver,
   type Freshness,
@@ -67,7 +66,7 @@ export async function listenGrpc(
   });
   server.add(HealthDefinition, HealthServiceImpl(health));
   const serviceNames = [CatalogServiceDefinition, DataServiceDefinition, NodeServiceDefinition].map((s) => s.fullName);
-  server.add(ServerReflectionService, ServerReflection(DESCRIPTOR_SET, serviceNames));
+  server.add(ReflectionDefinition, reflectionOf(serviceNames));
   const ours = server.with(errorDetailsServerMiddleware).with(callMiddleware(door.listener, options));
   ours.add(CatalogServiceDefinition, services.catalog);
   ours.add(DataServiceDefinition, services.data);

@@ -3,5 +3,5 @@ import path from 'node:path';
 
 export const REPOSITORY = path.resolve(import.meta.dirname, '../../..');
 
-/** The program under test, as compiled. */
-export const ORIEL_PROGRAM = path.join(REPOSITORY, 'dist/src/bin/oriel.js');
+/** The program under test: what `bin` of the package names. */
+export const ORIEL_PROGRAM = path.join(REPOSITORY, 'dist/program/bin/oriel.js');

@@ -2,6 +2,7 @@
  * The process of the write lane: the only writer of the catalog's file. It is a process of its own because an fsync
  * behind writeback blocks its thread for long, and because a killed writer harms no reader (reference libsql.md).
  */
+import '../../hostfs/readable-stacks.js';
 import { ServiceError } from '../../base/service-error.js';
 import { Connection, integerAt } from '../connection.js';
 import { migrate } from '../migrate.js';

@@ -9,19 +9,11 @@ import type { Image } from '../../domain/image.js';
 import { type Connection, integerAt, type Row, textAt } from '../connection.js';
 import { walkGroups } from './group-walk.js';
 import { type ImageKind, imageKinds } from './image-kinds.js';
-import { compareHits, type Hit, type Place, readStream } from './index-stream.js';
+import { type Place, readStream } from './index-stream.js';
 import type { Condition } from './list-filter.js';
 import { fullOrder, type IndexedOrder, indexedOrder, orderSql, sortValueOf } from './list-order.js';
 import { conditionOf, type Found, type Search, startOf } from './search.js';
-import {
-  directWay,
-  isEmptyScope,
-  type OrderedWay,
-  orderedWays,
-  scopeWays,
-  type UnorderedWay,
-  unorderedWays,
-} from './ways.js';
+import { directWay, isEmptyScope, orderedWays, scopeWays, type UnorderedWay, unorderedWays } from './ways.js';
 
 export interface FindRequest {
   readonly query: ImageQuery;
@@ -33,8 +25,11 @@ export interface FindRequest {
   readonly budgets: readonly number[];
 }
 
-/** Gives up before it has blocked its thread for some milliseconds. */
-export const BOUNDED_BUDGETS: readonly number[] = [256, 1024];
+/**
+ * Gives up before it has blocked its thread for some milliseconds. A caller who sees a tenth of the images finds a page
+ * of 25 among 250 rows of a filter, give or take 50: the first budget must be well above (docs/decisions/0015).
+ */
+export const BOUNDED_BUDGETS: readonly number[] = [512, 1024];
 /** Finds the page in any case. */
 export const THOROUGH_BUDGETS: readonly number[] = [4096, 32_768, 262_144, Number.MAX_SAFE_INTEGER];
 
@@ -68,15 +63,19 @@ function find(reader: Reader, search: Search, budgets: readonly number[]): reado
   const direct = directWay(search.query);
   const ordered = order === undefined ? [] : orderedWays(search, order.key);
   const unordered = order === undefined ? [...unorderedWays(search), ...scopeWays(search)] : unorderedWays(search);
-  const [only] = ordered;
-  if (order !== undefined && only !== undefined && ordered.length + unordered.length === 1 && direct === undefined) {
-    const found = readUnfiltered(connection, search, { order, way: only });
-    if (found !== undefined) return found;
-  }
   for (const budget of budgets) {
     if (direct !== undefined && holdsAtMost(connection, direct, budget)) return readSorted(connection, search, direct);
     for (const way of ordered) {
-      const found = order === undefined ? undefined : readOrdered(connection, search, { order, way, budget });
+      if (order === undefined) continue;
+      const after = placeOf(search, order);
+      const found = readStream(connection, {
+        order,
+        way,
+        filter: conditionOf(search),
+        after,
+        limit: search.limit,
+        budget,
+      });
       if (found !== undefined) return found;
     }
     for (const way of unordered) {
@@ -95,68 +94,12 @@ function find(reader: Reader, search: Search, budgets: readonly number[]): reado
   return undefined;
 }
 
-/**
- * The page of a list that has no filter but scope and owner: every row of the index is a match, all but always. So the
- * streams are merged by the index alone, and the images of one page are read instead of one page a stream.
- */
-function readUnfiltered(
-  connection: Connection,
-  search: Search,
-  how: { readonly order: IndexedOrder; readonly way: OrderedWay },
-): readonly Found[] | undefined {
-  const { limit } = search;
-  const merged = merge(connection, search, { ...how, budget: limit, hint: ANYTHING, filter: null });
-  if (merged === undefined) return undefined;
-  const filter = conditionOf(search);
-  const found = connection
-    .all(
-      `select i.id, i.version from json_each(?) j cross join images i on i.id = j.value where ${filter.sql}`,
-      JSON.stringify(merged.map((hit) => hit.id)),
-      ...filter.values,
-    )
-    .map(foundOf);
-  // One that does not match leaves a gap that only the filtered streams can fill, unless this was all there is.
-  return found.length === merged.length || merged.length < limit ? found : undefined;
-}
-
-function readOrdered(
-  connection: Connection,
-  search: Search,
-  how: { readonly order: IndexedOrder; readonly way: OrderedWay; readonly budget: number },
-): readonly Found[] | undefined {
-  return merge(connection, search, { ...how, hint: how.way.hint, filter: conditionOf(search) });
-}
-
-interface Merge {
-  readonly order: IndexedOrder;
-  readonly way: OrderedWay;
-  readonly budget: number;
-  readonly hint: Condition;
-  readonly filter: Condition | null;
-}
-
-function merge(connection: Connection, search: Search, what: Merge): readonly Hit[] | undefined {
-  const { limit } = search;
-  const { order, way } = what;
-  const after = placeOf(search, order);
-  const hits = new Map<string, Hit>();
-  for (const term of way.terms) {
-    const stream = readStream(connection, { ...what, term, after, limit });
-    if (stream === undefined) return undefined;
-    for (const hit of stream) hits.set(hit.id, hit);
-  }
-  const page = [...hits.values()];
-  if (way.terms.length > 1) page.sort((a, b) => compareHits(order, a, b));
-  return page.slice(0, limit);
-}
-
+/** Where the page starts in the order of a table. */
 function placeOf({ after }: Search, order: IndexedOrder): Place | null {
   if (after === null) return null;
   const { marker, keys } = after;
   const key = sortValueOf(marker, order.key);
-  // By the key alone the place is after the last of the marker's group: of equal keys, the oldest is last.
-  if (keys.length === 1) return { key, createdAtMs: Number.MIN_SAFE_INTEGER, id: '' };
-  return { key, createdAtMs: marker.createdAtMs, id: marker.id };
+  return { key, image: keys.length === 1 ? null : { createdAtMs: marker.createdAtMs, id: marker.id } };
 }
 
 /** The order of ids has an index of its own, of all images. */

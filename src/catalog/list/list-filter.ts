@@ -43,7 +43,9 @@ export function hintOf(query: ImageQuery): Condition {
       both([{ sql: 'p.owner = ?', values: [ownerHash(own.projectId)] }, numbersIn('p.visibility', own.visibilities)]),
     );
   }
-  if (member !== null && member.statuses.length > 0) branches.push(memberOf(member, 'p.id'));
+  // Only a shared image is looked up among the members: that costs ten times what the row itself does.
+  if (member !== null && member.statuses.length > 0)
+    branches.push(both([numbersIn('p.visibility', ['shared']), memberOf(member, 'p.id')]));
   const scope = either(branches);
   return query.owner === null ? scope : both([scope, { sql: 'p.owner = ?', values: [ownerHash(query.owner)] }]);
 }
@@ -137,10 +139,11 @@ function oneOf(column: string, values: readonly string[]): readonly Condition[] 
   return values.length === 0 ? [] : [inList(column, values)];
 }
 
-/** One shape of statement for lists of any length; SQLite's limit on parameters does not apply. */
+/** One shape of statement for long lists, whatever their length; SQLite's limit on parameters does not apply. */
 function inList(column: string, values: readonly string[]): Condition {
-  const [only] = values;
-  if (values.length === 1 && only !== undefined) return { sql: `${column} = ?`, values: [only] };
+  if (values.length === 1) return { sql: `${column} = ?`, values };
+  // A few, such as visibilities, are quicker as they are.
+  if (values.length <= 4) return { sql: `${column} in (${values.map(() => '?').join(', ')})`, values };
   return { sql: `${column} in (select value from json_each(?))`, values: [JSON.stringify(values)] };
 }
 

@@ -1,4 +1,5 @@
 /** The thread of long lists. Its one connection must be closed by a task before the thread ends: see reader-pool. */
+import '../../hostfs/readable-stacks.js';
 import { Connection } from '../connection.js';
 import { findImages, type FindRequest } from './find-images.js';
 import type { Found } from './search.js';

@@ -6,9 +6,11 @@ import { both, type Condition, hintOf, propertyFacts, rangeOf, tagFacts, timeOf 
 import { listingKeyOf } from './list-order.js';
 import type { ListingKey } from '../write/statements.js';
 
-/** Terms whose images together hold the page, each read in the order of the list. */
+/** Terms whose images together hold the page, read in the order of the list. */
 export interface OrderedWay {
   readonly terms: readonly number[];
+  /** Columns of a row that the hint reads besides the order's. All terms must have them alike for an image. */
+  readonly columns: readonly ('visibility' | 'owner')[];
   /** What a row `p` of its terms tells by itself: false only for images that are not in the search. */
   readonly hint: Condition;
 }
@@ -25,11 +27,22 @@ const ANYTHING: Condition = { sql: '1', values: [] };
 /** What is asked for, wherever the page starts. */
 type Asked = Pick<Search, 'query' | 'fixed'>;
 
+/** Terms that SQLite merges at most; more (a list of many names) leave it to the scope's and to unordered ways. */
+const MERGED_TERMS = 64;
+
 /** The ways in the order of a table of the index; `key` says which. */
 export function orderedWays(asked: Asked, key: ListingKey): readonly OrderedWay[] {
   const { query } = asked;
-  const ways = factsOfFilters(asked, key).map((facts) => ({ terms: termsOf(facts, query), hint: hintFor(asked) }));
-  return [...ways, ...scopeFacts(query).map((facts) => ({ terms: termsOf(facts, query), hint: groupHint(asked) }))];
+  const filters = factsOfFilters(asked, key).map((facts): OrderedWay => {
+    const terms = termsOf(facts, query);
+    return { terms, columns: ['visibility', 'owner'], hint: hintFor(asked, terms) };
+  });
+  // No columns: members' rows are without them.
+  const scopes = scopeFacts(query).map((facts): OrderedWay => {
+    const terms = termsOf(facts, query);
+    return { terms, columns: [], hint: both([groupHint(asked, terms), meetingHint(asked, terms)]) };
+  });
+  return [...filters.filter(({ terms }) => terms.length <= MERGED_TERMS), ...scopes];
 }
 
 /** The ways through an index that has not the order of the list. */
@@ -41,7 +54,7 @@ export function unorderedWays(asked: Asked): readonly UnorderedWay[] {
     ...ranges(query),
     ...factsOfFilters(asked, 'created_at').map((facts) => ({
       ...postsOf(facts, query),
-      narrowed: selectIds('created_at', termsOf(facts, query), hintFor(asked)).select,
+      narrowed: selectIds('created_at', termsOf(facts, query), hintFor(asked, termsOf(facts, query))).select,
     })),
   ];
 }
@@ -113,46 +126,63 @@ function postsOf(facts: readonly Fact[], query: ImageQuery): UnorderedWay {
 }
 
 function selectIds(key: ListingKey, terms: readonly number[], condition: Condition): UnorderedWay {
-  const one = `select p.id as id from listing_${key} p where p.term = ? and ${condition.sql}`;
+  const which = termIn('p', terms);
   return {
     select: {
-      sql: terms.map(() => one).join(' union all '),
-      values: terms.flatMap((term) => [term, ...condition.values]),
+      sql: `select p.id as id from listing_${key} p where ${which.sql} and ${condition.sql}`,
+      values: [...which.values, ...condition.values],
     },
   };
+}
+
+function termIn(table: string, terms: readonly number[]): Condition {
+  const [only] = terms;
+  if (terms.length === 1 && only !== undefined) return { sql: `${table}.term = ?`, values: [only] };
+  return { sql: `${table}.term in (select value from json_each(?))`, values: [JSON.stringify(terms)] };
 }
 
 function fromImages(condition: Condition): UnorderedWay {
   return { select: { sql: `select i.id as id from images i where ${condition.sql}`, values: condition.values } };
 }
 
-/** The hint for rows of the scope's terms, which are in all tables: the same row in the table of a fixed key. */
-function groupHint({ fixed }: Asked): Condition {
+/** The hint for rows of terms that are in all tables: the same row in the table of a fixed key that has no term. */
+function groupHint({ fixed }: Asked, terms: readonly number[]): Condition {
   return both(
-    fixed.flatMap(({ field, value }) => {
+    fixed.flatMap((one) => {
+      const { field, value } = one;
       const key = listingKeyOf(field);
-      if (key === undefined) return [];
-      const same = 't.term = p.term and t.created_at = p.created_at and t.id = p.id';
-      return [{ sql: `exists (select 1 from listing_${key} t where t.${key} = ? and ${same})`, values: [value] }];
+      if (key === undefined || factsOfFixed(one, key).length > 0) return [];
+      const which = termIn('t', terms);
+      const same = 't.created_at = p.created_at and t.id = p.id';
+      return [
+        {
+          sql: `exists (select 1 from listing_${key} t where ${which.sql} and t.${key} = ? and ${same})`,
+          values: [...which.values, value],
+        },
+      ];
     }),
   );
 }
 
-/**
- * The hint for rows of a filter's terms: scope and owner, and whether the image has the terms of the other filters. An
- * index tells the latter in a third of the time that the image takes.
- */
-function hintFor(asked: Asked): Condition {
-  const { query } = asked;
-  const filters = factsOfFilters(asked, 'created_at');
-  const meeting = filters.length < 2 ? [] : filters.filter((facts) => facts.length === 1);
-  return both([
-    hintOf(query),
-    ...meeting.map((facts) => ({
-      sql: 'exists (select 1 from listing_created_at t where t.term = ? and t.created_at = p.created_at and t.id = p.id)',
-      values: termsOf(facts, query),
-    })),
-  ]);
+/** The hint for rows of a filter's terms: scope and owner, and whether the image meets the other filters. */
+function hintFor(asked: Asked, terms: readonly number[]): Condition {
+  return both([hintOf(asked.query), meetingHint(asked, terms)]);
+}
+
+/** Whether the image has a term of each filter but that of `terms`: an index tells in a third of the image's time. */
+function meetingHint(asked: Asked, terms: readonly number[]): Condition {
+  const others = factsOfFilters(asked, 'created_at')
+    .map((facts) => termsOf(facts, asked.query))
+    .filter((other) => other.some((term) => !terms.includes(term)));
+  return both(
+    others.map((other) => {
+      const which = termIn('t', other);
+      return {
+        sql: `exists (select 1 from listing_created_at t where ${which.sql} and t.created_at = p.created_at and t.id = p.id)`,
+        values: which.values,
+      };
+    }),
+  );
 }
 
 /** For each filter that has terms, the facts of which a matching image has at least one. */

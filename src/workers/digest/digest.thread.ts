@@ -3,6 +3,7 @@
  * first done with a unit's running hash also takes the unit's BLAKE3, so that the faster hash does more of the extra work
  * and neither core idles. BLAKE3 takes an eighth of the time of the others (docs/decisions/0020).
  */
+import '../../hostfs/readable-stacks.js';
 import { type Hash, createHash } from 'node:crypto';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { blake3 } from '@napi-rs/blake-hash';

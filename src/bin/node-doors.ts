@@ -1,0 +1,118 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Log } from '../application/log.js';
+import type { Config, HostPort } from '../config/config.js';
+import { createGateway, type Gateway } from '../gateway/index.js';
+import { type GrpcServer, listenGrpc } from '../services/grpc-server.js';
+import { catalogClient, httpContext, nodeClient } from '../services/in-process-clients.js';
+import { createNodeMetrics } from './node-metrics.js';
+import type { NodeServices } from './node-services.js';
+import { clearSocket } from './socket-file.js';
+import { tlsTextsOf } from './tls-files.js';
+
+const DRAIN_MS = 10_000;
+
+/** The open doors to a node's services. */
+export interface NodeDoors {
+  /** What `ready` says of the addresses. */
+  readonly http: string;
+  readonly grpc: string;
+  /** Tells health checks whether the node serves. */
+  setServing(serving: boolean): void;
+  /** Takes no more requests and lets the running ones end. */
+  close(): Promise<void>;
+}
+
+export interface Parts {
+  readonly config: Config;
+  readonly services: NodeServices;
+  readonly log: Log;
+}
+
+/** Opens gRPC on its address and socket, then the Images API. STATE_CONFLICT: another process has the socket. */
+export async function openDoors(parts: Parts): Promise<NodeDoors> {
+  const { config } = parts;
+  const gateway = await openGateway(parts);
+  const grpc = await openGrpcDoors(parts);
+  const http = await gateway.listen(config.node.http.host, config.node.http.port);
+  return {
+    http: `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`,
+    grpc: addressOf({ host: config.node.grpc.host, port: grpc.tcp.port }),
+    setServing(serving) {
+      for (const door of grpc.all) door.setServing(serving);
+    },
+    async close() {
+      await Promise.all([gateway.close(), ...grpc.all.map((door) => door.close(DRAIN_MS))]);
+    },
+  };
+}
+
+function openGateway({ config, services, log }: Parts): Promise<Gateway> {
+  const { callers, bytes } = services;
+  const metrics = createNodeMetrics(() => services.runningUploads.count);
+  return createGateway(
+    {
+      catalog: catalogClient(services.catalog, callers),
+      node: nodeClient(services.node, callers),
+      bytes: {
+        openRead: (request, options) => bytes.openRead(request, httpContext(callers, options)),
+        write: (request, source, options) => bytes.write(request, source, httpContext(callers, options)),
+      },
+    },
+    {
+      ...(config.gateway.publicEndpoint === null ? {} : { publicEndpoint: config.gateway.publicEndpoint }),
+      ...(config.tls === null ? {} : { tls: tlsTextsOf(config.tls) }),
+      trustedProxies: config.gateway.trustedProxies,
+      log,
+      readyz: async () => {
+        const parts = await services.parts();
+        return { ok: parts.every(({ ok }) => ok), parts };
+      },
+      metrics: () => metrics.text(),
+      observe: (sample) => metrics.observe(sample),
+      serveNodeBytes: true,
+      nodeObjects: { openObject: (request, options) => bytes.openObject(request, httpContext(callers, options)) },
+      drainMs: DRAIN_MS,
+    },
+  );
+}
+
+interface GrpcDoors {
+  readonly tcp: GrpcServer;
+  readonly all: readonly GrpcServer[];
+}
+
+async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoors> {
+  const options = { callers: services.callers, log };
+  const { tls } = config;
+  const tcp = await listenGrpc(
+    services,
+    {
+      address: addressOf(config.node.grpc),
+      listener: 'tcp',
+      ...(tls === null
+        ? {}
+        : {
+            tls: {
+              cert: readFileSync(tls.certFile),
+              key: readFileSync(tls.keyFile),
+              ...(tls.clientCaFile === null ? {} : { clientCa: readFileSync(tls.clientCaFile) }),
+            },
+          }),
+    },
+    options,
+  );
+  await clearSocket(config.node.socketPath);
+  mkdirSync(dirname(config.node.socketPath), { recursive: true, mode: 0o750 });
+  const previous = process.umask(0o117);
+  try {
+    const unix = await listenGrpc(services, { address: `unix://${config.node.socketPath}`, listener: 'unix' }, options);
+    return { tcp, all: [tcp, unix] };
+  } finally {
+    process.umask(previous);
+  }
+}
+
+function addressOf({ host, port }: HostPort): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
