@@ -65,7 +65,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
     services: (local) => ({ catalog: freshCatalog(local, freshness), reading: freshReading(freshness) }),
-    sqldPid: () => opened.sqldPid(),
+    sqldPid: () => opened.sqldPid,
     async opened() {
       await registry.join(nodeId, key.publicKey);
       await announce();

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
+import { startTimeOf } from '../hostfs/process-start-time.js';
 
 /** Holds a data folder for this process until it is released. */
 export interface DataLock {
@@ -33,19 +34,8 @@ export function lockDataFolder(dataDir: string): DataLock {
   throw new ServiceError('STATE_CONFLICT', `another node is starting on the data folder ${dataDir}`);
 }
 
-// A process id alone may have been given to another process since; with its start time it is unique until a reboot.
 function runs(holder: string): boolean {
   const [pid, startTime] = holder.trim().split(' ');
   const current = startTimeOf(Number(pid));
   return current !== undefined && current === startTime;
-}
-
-function startTimeOf(pid: number): string | undefined {
-  try {
-    // proc(5), /proc/PID/stat: field 22 is the start time; field 2 is in parentheses and may hold blanks.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  } catch {
-    return undefined;
-  }
 }

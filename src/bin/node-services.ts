@@ -56,11 +56,7 @@ const ids = { uuid: () => randomUUID() };
 const PARTS_AGE_MS = 2000;
 
 /** Opens stores, catalog and threads of a node, clears what an earlier run left, and makes its services. */
-export async function createNodeServices(
-  config: Config,
-  log: Log,
-  openRole: OpenRole,
-): Promise<NodeServices> {
+export async function createNodeServices(config: Config, log: Log, openRole: OpenRole): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
   const stores = await openStores(config);
   const uploads = new RunningUploads();

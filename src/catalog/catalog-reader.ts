@@ -111,7 +111,7 @@ export class EmbeddedReader implements CatalogReader {
     const { nodeId, unnamed, storeIds } = place;
     return this.#connection
       .all(
-        'select node_id, store_id, object_key from garbage_of_nodes ' +
+        'select node_id, store_id, object_key from garbage ' +
           'where node_id in (?, ?) and store_id in (select value from json_each(?)) limit ?',
         nodeId,
         unnamed ? '' : nodeId,

@@ -1,6 +1,20 @@
 import { createHash } from 'node:crypto';
 import { ServiceError } from '../base/service-error.js';
-import { type Connection, integerAt, textAt } from './connection.js';
+import { type Connection, integerAt, type Row, type SqlValue, textAt } from './connection.js';
+
+/** The table that says which migrations a file has had; the same whoever migrates it, so that files can change owners. */
+export const MIGRATIONS_TABLE =
+  'create table if not exists schema_migrations (version integer primary key, checksum text not null, at integer not null) strict';
+/** Rows for `pendingMigrations`. */
+export const SELECT_MIGRATIONS = 'select version, checksum from schema_migrations order by version';
+/** Values: `recordOf` a migration. */
+export const INSERT_MIGRATION = 'insert into schema_migrations (version, checksum, at) values (?, ?, ?)';
+
+export interface Migration {
+  readonly version: number;
+  readonly checksum: string;
+  readonly sql: string;
+}
 
 /**
  * Brings the file to the newest schema, one transaction a migration. Only the lane calls it, before anything else.
@@ -9,10 +23,14 @@ import { type Connection, integerAt, textAt } from './connection.js';
  *   is not the one of this release.
  */
 export function migrate(connection: Connection, migrations: readonly string[], nowMs: number): void {
-  connection.exec(
-    'create table if not exists schema_migrations (version integer primary key, checksum text not null, at integer not null) strict',
-  );
-  const applied = connection.all('select version, checksum from schema_migrations order by version');
+  connection.exec(MIGRATIONS_TABLE);
+  for (const migration of pendingMigrations(connection.all(SELECT_MIGRATIONS), migrations)) {
+    apply(connection, migration, nowMs);
+  }
+}
+
+/** The migrations that a file with these rows still needs. @throws ServiceError STATE_CONFLICT, as `migrate`. */
+export function pendingMigrations(applied: readonly Row[], migrations: readonly string[]): readonly Migration[] {
   if (applied.length > migrations.length) {
     throw new ServiceError(
       'STATE_CONFLICT',
@@ -20,37 +38,29 @@ export function migrate(connection: Connection, migrations: readonly string[], n
         'it was written by a newer release, run that one or restore a backup',
     );
   }
-  for (const [index, sql] of migrations.entries()) {
+  return migrations.flatMap((sql, index): Migration[] => {
     const version = index + 1;
     const checksum = createHash('sha256').update(sql).digest('hex');
     const row = applied[index];
-    if (row === undefined) apply(connection, { version, checksum, sql, nowMs });
-    else if (integerAt(row, 0) !== version || textAt(row, 1) !== checksum) {
-      throw new ServiceError(
-        'STATE_CONFLICT',
-        `catalog: migration ${version} of the file has checksum ${textAt(row, 1)}, this release has ${checksum}`,
-      );
-    }
-  }
+    if (row === undefined) return [{ version, checksum, sql }];
+    if (integerAt(row, 0) === version && textAt(row, 1) === checksum) return [];
+    throw new ServiceError(
+      'STATE_CONFLICT',
+      `catalog: migration ${version} of the file has checksum ${textAt(row, 1)}, this release has ${checksum}`,
+    );
+  });
 }
 
-interface Migration {
-  readonly version: number;
-  readonly checksum: string;
-  readonly sql: string;
-  readonly nowMs: number;
+/** What is kept of a migration that was applied. */
+export function recordOf(migration: Migration, nowMs: number): SqlValue[] {
+  return [migration.version, migration.checksum, nowMs];
 }
 
-function apply(connection: Connection, migration: Migration): void {
+function apply(connection: Connection, migration: Migration, nowMs: number): void {
   connection.exec('begin immediate');
   try {
     connection.exec(migration.sql);
-    connection.run(
-      'insert into schema_migrations (version, checksum, at) values (?, ?, ?)',
-      migration.version,
-      migration.checksum,
-      migration.nowMs,
-    );
+    connection.run(INSERT_MIGRATION, ...recordOf(migration, nowMs));
     connection.exec('commit');
   } catch (error) {
     if (connection.inTransaction) connection.exec('rollback');

@@ -27,8 +27,10 @@ export interface AuthorityFacts {
   mintReadToken(ttlMs: number): string;
 }
 
-/** How long a node may copy the catalog before it must join again. */
+/** How long a node may copy the catalog at least before it must join again. */
 const SYNC_TOKEN_MS = 24 * 60 * 60 * 1000;
+/** Tokens end at whole hours: who joins again within one gets the same, and its copying process goes on. */
+const SYNC_TOKEN_STEP_MS = 60 * 60 * 1000;
 const PUBLIC_KEY_MAX = 1000;
 
 /** The calls as the authority of a cluster answers them. */
@@ -60,10 +62,11 @@ export class AuthorityMethods implements ClusterMethods {
       );
     await registry.join(nodeId, request.publicKey);
     const nowMs = clock.nowMs();
+    const endsMs = Math.ceil((nowMs + SYNC_TOKEN_MS) / SYNC_TOKEN_STEP_MS) * SYNC_TOKEN_STEP_MS;
     return {
       syncUrl,
-      syncToken: this.#facts.mintReadToken(SYNC_TOKEN_MS),
-      syncTokenExpiresAt: new Date(nowMs + SYNC_TOKEN_MS),
+      syncToken: this.#facts.mintReadToken(endsMs - nowMs),
+      syncTokenExpiresAt: new Date(endsMs),
       now: new Date(nowMs),
       authorityId: this.#facts.nodeId,
     };

@@ -1,5 +1,6 @@
 import { type Connection, integerAt, sqliteCode, textAt } from '../connection.js';
 import { STATEMENTS } from '../write/statements.js';
+import { concernsTheFile, unavailableMessage } from './file-problems.js';
 import type { LaneAnswer, LaneOperation } from './lane-protocol.js';
 
 /**
@@ -24,7 +25,7 @@ export function commitGroup(connection: Connection, operations: readonly LaneOpe
     return answers;
   } catch (error) {
     rollBack(connection);
-    const message = unavailableMessage(error);
+    const message = unavailableMessage(sqliteCode(error));
     return operations.map(() => ({ kind: 'unavailable', message }));
   }
 }
@@ -62,38 +63,6 @@ function apply(connection: Connection, operation: LaneOperation, frame: number):
 function rollBack(connection: Connection): void {
   // A full disk or an I/O error has rolled back already (sqlite.org/lang_transaction.html, section 3).
   if (connection.inTransaction) connection.exec('rollback');
-}
-
-const FILE_PROBLEMS = [
-  'FULL',
-  'IOERR',
-  'READONLY',
-  'CORRUPT',
-  'NOTADB',
-  'CANTOPEN',
-  'BUSY',
-  'LOCKED',
-  'NOMEM',
-  'PROTOCOL',
-];
-
-/** Tells an error of the file, which every operation would meet, from one of this operation. */
-function concernsTheFile(code: string): boolean {
-  return FILE_PROBLEMS.some((problem) => code.startsWith(`SQLITE_${problem}`));
-}
-
-function unavailableMessage(error: unknown): string {
-  const code = sqliteCode(error) ?? 'no code';
-  const advice = code.startsWith('SQLITE_FULL')
-    ? 'its disk is full: free some space, then retry'
-    : code.startsWith('SQLITE_READONLY')
-      ? 'its file or disk is read-only: make it writable, then retry'
-      : code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')
-        ? 'its file is damaged: restore a backup'
-        : code.startsWith('SQLITE_BUSY')
-          ? 'another process holds its lock: run one node for each catalog file'
-          : 'check its disk, then retry';
-  return `the catalog cannot be written (${code}); ${advice}. Nothing was changed`;
 }
 
 function messageOf(error: unknown): string {

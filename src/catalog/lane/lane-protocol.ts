@@ -26,7 +26,7 @@ export type LaneRequest =
 /**
  * - `applied`: it is durable. `known`: an operation with this id was applied at `frame`, by the call with `nonce`.
  * - `refused`: step `step` broke a constraint (`constraint`) or could not run; nothing of the operation is kept.
- * - `unavailable`: the whole group could not be written; nothing of it is kept.
+ * - `unavailable`: the file could not be written, as a rule for the whole group; nothing of the operation is kept.
  */
 export type LaneAnswer =
   | { readonly kind: 'applied'; readonly frame: number }

@@ -49,6 +49,7 @@ interface Pending {
 export class WriteLane {
   readonly #startWriter: StartLaneWriter;
   readonly #log: LaneLog;
+  readonly #groupLimit: number;
   #writer: LaneWriter | undefined;
   #ready = false;
   #closing = false;
@@ -63,9 +64,11 @@ export class WriteLane {
   #opened: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(startWriter: StartLaneWriter, log: LaneLog) {
+  /** `groupLimit`: how many operations share a commit at most. */
+  constructor(startWriter: StartLaneWriter, log: LaneLog, groupLimit = GROUP_LIMIT) {
     this.#startWriter = startWriter;
     this.#log = log;
+    this.#groupLimit = groupLimit;
   }
 
   /** Starts the process, which creates or migrates the file. @throws ServiceError when it cannot be opened. */
@@ -187,7 +190,7 @@ export class WriteLane {
 
   #pump(): void {
     if (!this.#ready || this.#underWay.length > 0 || this.#queue.length === 0) return;
-    this.#underWay = this.#queue.splice(0, GROUP_LIMIT);
+    this.#underWay = this.#queue.splice(0, this.#groupLimit);
     for (const pending of this.#underWay) pending.runs += 1;
     this.#writer?.send({ kind: 'group', operations: this.#underWay.map((pending) => pending.operation) });
     this.#watchdog ??= setTimeout(() => this.#hung(), ANSWER_TIMEOUT_MS);
@@ -254,6 +257,10 @@ function refusal(pending: Pending, answer: LaneAnswer & { readonly kind: 'refuse
   const step = pending.steps[answer.step];
   // Foreign keys: members and uploads need their image.
   if (answer.message.includes('FOREIGN KEY')) return new ServiceError('NOT_FOUND', 'the image does not exist');
+  // `sqld` takes no value over 5 MB.
+  if (answer.message.includes('too big')) {
+    return new ServiceError('LIMIT_EXCEEDED', 'the properties of one image are over 5 MB together: make some shorter');
+  }
   if (answer.constraint && step?.failure !== undefined) {
     return new ServiceError(step.failure.reason, step.failure.message);
   }

@@ -16,11 +16,12 @@ create table nodes (
 ) strict, without rowid;
 
 create table garbage_of_nodes (
-  node_id text not null,
+  node_id text not null default '',
   store_id text not null,
   object_key text not null,
   primary key (node_id, store_id, object_key)
 ) strict, without rowid;
 insert into garbage_of_nodes (node_id, store_id, object_key) select '', store_id, object_key from garbage;
 drop table garbage;
+alter table garbage_of_nodes rename to garbage;
 `;

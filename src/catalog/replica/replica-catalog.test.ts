@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CatalogReader } from '../../application/ports/catalog.js';
-import type { StoreId } from '../../base/brand.js';
+import type { NodeId, StoreId } from '../../base/brand.js';
 import { PrimaryGroups, STORE } from '../../../test/support/primary-groups.js';
 import { SQLD_INSTALLED, Sqld } from '../../../test/support/sqld.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import { openReplicaCatalog, type ReplicaCatalog, type ReplicaCatalogOptions } from './replica-catalog.js';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const objects = (reader: CatalogReader): number => reader.garbage([STORE as StoreId], 1_000_000).length;
+const objects = (reader: CatalogReader): number =>
+  reader.garbage({ nodeId: 'n' as NodeId, unnamed: true, storeIds: [STORE as StoreId] }, 1_000_000).length;
 
 let directory: string;
 let sqld: Sqld;

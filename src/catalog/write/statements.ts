@@ -101,8 +101,8 @@ export const STATEMENTS = {
     'insert into uploads (upload_id, image_id, node_id, store_id, object_key, map_key, started_at) values (?, ?, ?, ?, ?, ?, ?)',
   guardUpload: guard('select 1 from uploads where upload_id = ?'),
   deleteUpload: 'delete from uploads where upload_id = ?',
-  addGarbage: 'insert or ignore into garbage_of_nodes (node_id, store_id, object_key) values (?, ?, ?)',
-  removeGarbage: 'delete from garbage_of_nodes where node_id = ? and store_id = ? and object_key = ?',
+  addGarbage: 'insert or ignore into garbage (node_id, store_id, object_key) values (?, ?, ?)',
+  removeGarbage: 'delete from garbage where node_id = ? and store_id = ? and object_key = ?',
   putNode:
     'insert or replace into nodes (node_id, role, site, version, http_url, grpc_address, stores, public_key, seen_at) ' +
     'values (?, ?, ?, ?, ?, ?, ?, ?, ?)',

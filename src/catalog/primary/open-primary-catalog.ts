@@ -1,0 +1,122 @@
+import { resolve } from 'node:path';
+import { LaneCatalog } from '../lane-catalog.js';
+import { type LaneLog, WriteLane } from '../lane/write-lane.js';
+import { AccessTokens } from './access-tokens.js';
+import { HranaLaneWriter, type HranaWriterSettings } from './hrana-lane-writer.js';
+import { primaryFolder } from './primary-folder.js';
+import { findSqld } from './sqld-binary.js';
+import type { SqldProcess } from './sqld-process.js';
+import { type SqldStatus, SqldSupervisor } from './sqld-supervisor.js';
+import { WATCH_TIMES, type WatchTimes } from './write-watch.js';
+
+export interface PrimaryCatalogOptions {
+  /** The primary's data folder; made when absent. One process at a time. */
+  readonly dataDir: string;
+  /** Port of loopback for `sqld`; 0 for a free one. */
+  readonly sqldPort: number;
+  readonly log?: LaneLog;
+  /** How long operations are remembered; a day unless told. */
+  readonly operationRetentionMs?: number;
+  /** How often old operations are removed; a minute unless told. */
+  readonly pruneEveryMs?: number;
+  /** How often an idle primary tries whether it could write; two seconds unless told. */
+  readonly probeEveryMs?: number;
+  /** When a write counts as hopeless. */
+  readonly watchTimes?: WatchTimes;
+  /** Milliseconds between SIGTERM and SIGKILL for `sqld`; ten seconds unless told. */
+  readonly graceMs?: number;
+  /** How many writes share a commit at most; 128 unless told. */
+  readonly groupLimit?: number;
+}
+
+/** The catalog of a cluster, at its authority. */
+export interface PrimaryCatalog {
+  readonly catalog: LaneCatalog;
+  /** Port of loopback on which replicas sync, by way of the authority's TLS. */
+  readonly syncPort: number;
+  /** The process of `sqld`, while there is one. */
+  readonly sqldPid: number | undefined;
+  /** A token for a replica. @throws ServiceError INVALID_ARGUMENT unless it lasts 1 second to ten years. */
+  mintReadToken(ttlSeconds: number): string;
+  status(): SqldStatus;
+  /** How durable commits are; `strong` unless somebody changed it since the start. */
+  durability(): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** A commit costs two syncs here, and pages that operations share are logged once: more of them than on one node. */
+const GROUP_LIMIT = 128;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const SILENT: LaneLog = { warn: () => undefined };
+
+/**
+ * Starts `sqld` on the data folder and opens the catalog in it, for its only writer.
+ *
+ * @throws ServiceError UNAVAILABLE when `sqld` is missing, its port is taken or it does not start; STATE_CONFLICT when a newer
+ *   release wrote the catalog or another primary serves the folder.
+ */
+export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promise<PrimaryCatalog> {
+  const log = options.log ?? SILENT;
+  const program = findSqld();
+  // Absolute: the leftover of a killed primary is known by the folder in its arguments.
+  const folder = primaryFolder(resolve(options.dataDir));
+  const tokens = AccessTokens.open(folder.keys);
+  const sqld = await SqldSupervisor.start(
+    {
+      program,
+      directory: folder.sqld,
+      port: options.sqldPort,
+      publicKeyPath: tokens.publicKeyPath,
+      graceMs: options.graceMs ?? 10_000,
+    },
+    log,
+  );
+  try {
+    const settings = writerSettings(options, { sqld, tokens });
+    const lane = new WriteLane(
+      (listener) => new HranaLaneWriter(settings, listener),
+      log,
+      options.groupLimit ?? GROUP_LIMIT,
+    );
+    await lane.open();
+    const catalog = new LaneCatalog(lane, folder.catalog);
+    return primaryCatalog(catalog, { sqld, tokens });
+  } catch (error) {
+    await sqld.stop();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly sqld: SqldSupervisor;
+  readonly tokens: AccessTokens;
+}
+
+function writerSettings(options: PrimaryCatalogOptions, { sqld, tokens }: Parts): HranaWriterSettings {
+  return {
+    sqld,
+    tokens,
+    raised: new WeakSet<SqldProcess>(),
+    retentionMs: options.operationRetentionMs ?? DAY_MS,
+    pruneEveryMs: options.pruneEveryMs ?? 60_000,
+    probeEveryMs: options.probeEveryMs ?? 2000,
+    watchTimes: options.watchTimes ?? WATCH_TIMES,
+  };
+}
+
+function primaryCatalog(catalog: LaneCatalog, { sqld, tokens }: Parts): PrimaryCatalog {
+  return {
+    catalog,
+    syncPort: sqld.port,
+    get sqldPid() {
+      return sqld.pid;
+    },
+    mintReadToken: (ttlSeconds) => tokens.mint('ro', ttlSeconds),
+    status: () => sqld.status(),
+    durability: async () => await (await sqld.running(0)).durability(),
+    async close() {
+      await catalog.close();
+      await sqld.stop();
+    },
+  };
+}
