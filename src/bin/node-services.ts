@@ -67,7 +67,8 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const digester = createDigester();
   const context = contextOf(config, { role, self, stores, uploads, digester, log });
   // A node whose catalog cannot be written (a full disk, no authority) still serves reads; the leases are tried again later.
-  await recover(context).catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
+  // One that has no copy of the catalog yet recovers when it comes.
+  if (role.catalog.status().ok) await recoverOrWarn(context);
 
   const view = new ImageView({
     protection: context.protection,
@@ -79,7 +80,10 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const local = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
   const { catalog, reading } = role.services(local, {
     stopUpload: (imageId) => stopUpload(context, imageId),
-    advanced: () => clearLater(context),
+    advanced: onceThen(
+      () => void recoverOrWarn(context),
+      () => clearLater(context),
+    ),
   });
   const bytes = new ByteStreamService(context, view, catalog, reading);
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
@@ -129,6 +133,22 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,
+  };
+}
+
+function recoverOrWarn(context: DataContext): Promise<void> {
+  return recover(context).catch((error: unknown) => {
+    context.log.warn({ err: error }, 'recovery failed, will be tried again');
+  });
+}
+
+/** Does the first thing the first time, and then always the other. */
+function onceThen(first: () => void, then: () => void): () => void {
+  let next = first;
+  return () => {
+    const now = next;
+    next = then;
+    now();
   };
 }
 

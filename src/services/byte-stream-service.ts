@@ -52,10 +52,15 @@ export function edgeReading(
 ): Reading {
   const fresh = freshReading(freshness);
   return async (imageId, context, read) => {
-    const download = await edge.onceKnown(imageId, context, () => fresh(imageId, context, read));
+    const download = await edge.onceKnown(imageId, context, () => fresh(imageId, context, read), isThere);
     age.allow(download === undefined || download.image.visibility === 'public');
     return download;
   };
+}
+
+/** An image without data may have got it a moment ago, at another node. */
+function isThere(download: Download | undefined): boolean {
+  return download !== undefined;
 }
 
 /** Asks for a range of an object in a store of this node. */
