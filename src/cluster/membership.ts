@@ -30,6 +30,7 @@ export class Membership {
   readonly #options: MembershipOptions;
   #clockAheadMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  #dueMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
@@ -57,14 +58,17 @@ export class Membership {
 
   /** Announces this node, now unless told: when something changed that others should know. */
   announceSoon(inMs = 0): void {
+    const dueMs = performance.now() + inMs;
+    if (this.#stopped || dueMs >= this.#dueMs) return;
     clearTimeout(this.#timer);
-    if (this.#stopped) return;
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => void this.#announce(), inMs);
     this.#timer.unref();
   }
 
   async #announce(): Promise<void> {
     const { link, nodeId, log } = this.#options;
+    this.#dueMs = Number.POSITIVE_INFINITY;
     try {
       const options = link.vouch(selfCaller(nodeId), { trace: { requestId: undefined, traceparent: undefined } });
       const { now } = await link.node.announceNode({ node: await this.#options.announcement() }, options);

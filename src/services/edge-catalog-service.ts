@@ -155,23 +155,31 @@ export class EdgeCatalogService implements CatalogMethods {
   }
 
   /**
-   * Reads something of an image. When this node's copy has no such image the authority is asked once: another node may have
-   * made it a moment ago. While the authority does not answer, the copy's word stands.
+   * Reads something of an image. When this node's copy has no such image, or not what `found` asks for, the authority is asked
+   * once: another node may have made it a moment ago. While the authority does not answer, the copy's word stands.
    */
   async onceKnown<Response>(
     imageId: string,
     context: ServiceContext,
     read: () => Promise<Response>,
+    found: (response: Response) => boolean = () => true,
   ): Promise<Response> {
+    let first: { readonly response: Response } | { readonly error: unknown };
     try {
-      return await read();
+      const response = await read();
+      if (found(response)) return response;
+      first = { response };
     } catch (error) {
       if (!failedWith(error, 'NOT_FOUND')) throw error;
-      const position = await this.#positionWith(imageId, context);
-      if (position === undefined) throw error;
+      first = { error };
+    }
+    const position = await this.#positionWith(imageId, context);
+    if (position !== undefined) {
       await this.#parts.copy.waitFor(parsePosition(position));
       return read();
     }
+    if ('error' in first) throw first.error;
+    return first.response;
   }
 
   /** A position at which the caller sees the image; undefined: there is none, or nobody to ask. */
