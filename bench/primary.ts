@@ -5,7 +5,7 @@
  * node dist/bench/primary.js [--repeats N] [--seconds N]
  */
 import { parseArgs } from 'node:util';
-import { openPrimaryCatalog } from '../src/catalog/index.js';
+import { openPrimaryCatalog } from '../src/catalog/primary/open-primary-catalog.js';
 import type { Image } from '../src/domain/image.js';
 import { tempFolder } from '../test/support/temp-folder.js';
 import { seededImage } from './seed-catalog.js';

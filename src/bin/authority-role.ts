@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
+import { adoptEmbeddedCatalog } from '../catalog/primary/adopt-embedded.js';
 import { openPrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
 import { selfCaller } from '../cluster/membership.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
@@ -40,6 +41,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       'catalog.cluster_key_file: the authority needs the key that nodes join with; "oriel cluster init" makes one',
     );
   const clusterKey = readClusterKey(keyFile);
+  if (primary.adopt !== undefined) adoptEmbeddedCatalog({ from: primary.adopt, dataDir: config.node.dataDir });
   const opened = await openPrimaryCatalog({ dataDir: config.node.dataDir, sqldPort: primary.sqldPort, log });
   const { catalog } = opened;
   const clock = { nowMs: () => Date.now() };

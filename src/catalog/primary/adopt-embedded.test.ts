@@ -28,7 +28,7 @@ async function embeddedCatalog(path: string): Promise<void> {
   const [first, second] = [seededImage(0), seededImage(1)];
   effects.push(
     { kind: 'delete-image', before: second, deletedAtMs: 9 },
-    { kind: 'add-garbage', garbage: { storeId: 's' as StoreId, key: 'k' as ObjectKey } },
+    { kind: 'add-garbage', garbage: { nodeId: null, storeId: 's' as StoreId, key: 'k' as ObjectKey } },
     {
       kind: 'insert-member',
       member: { imageId: first.id, memberId: 'q' as ProjectId, status: 'accepted', createdAtMs: 1, updatedAtMs: 1 },

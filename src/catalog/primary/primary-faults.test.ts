@@ -39,7 +39,7 @@ async function open(options: Partial<PrimaryCatalogOptions> = {}): Promise<Prima
 
 const garbage = (key: string): Effect => ({
   kind: 'add-garbage',
-  garbage: { storeId: 's' as StoreId, key: key as ObjectKey },
+  garbage: { nodeId: null, storeId: 's' as StoreId, key: key as ObjectKey },
 });
 
 /** An insert that fails on its key when it is applied twice. */
@@ -176,7 +176,7 @@ describe('a primary that is killed', () => {
     const code = `
       import { openPrimaryCatalog } from ${JSON.stringify(new URL('./open-primary-catalog.js', import.meta.url).href)};
       const primary = await openPrimaryCatalog({ dataDir: ${JSON.stringify(dataDir)}, sqldPort: 0 });
-      const effect = { kind: 'add-garbage', garbage: { storeId: 's', key: 'k' } };
+      const effect = { kind: 'add-garbage', garbage: { nodeId: null, storeId: 's', key: 'k' } };
       await primary.catalog.write([effect], { opId: 'k', subject: 'kept' });
       console.log(primary.sqldPid);
     `;
