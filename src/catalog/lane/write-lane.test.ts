@@ -28,7 +28,7 @@ const writerOf =
   (listener) =>
     new LaneProcessHandle(settings, listener);
 const silent = { warn: () => undefined };
-const garbage = (key: string): Step[] => [{ statement: 'addGarbage', values: ['store', key] }];
+const garbage = (key: string): Step[] => [{ statement: 'addGarbage', values: ['', 'store', key] }];
 
 function alive(pid: number): boolean {
   try {

@@ -101,7 +101,8 @@ test('an adopted catalog has every row of the file, which is as it was, and can 
     async () => await Promise.resolve(contentOf(file)),
     (found) => JSON.stringify(found) === JSON.stringify(wanted),
   );
-  expect(Object.values(wanted).filter((rows) => rows.length === 0).length).toBe(1);
+  // Nothing stands in `guard` ever, and a single node has no `nodes`.
+  expect(Object.values(wanted).filter((rows) => rows.length === 0).length).toBe(2);
   expect(catalog.status().position).toMatchObject({ epoch: 2 });
   await catalog.write([{ kind: 'insert-image', image: seededImage(100) }], { opId: 'next', subject: '' });
   await primary.close();

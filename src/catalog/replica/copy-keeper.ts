@@ -10,23 +10,20 @@
  *   copying, checking --damaged--> resting --pause over--> copying(g+2)
  */
 import type { FilePosition } from '../file-reads.js';
-import { CopyReads } from './copy-reads.js';
 import { checkCopy } from './check-copy.js';
+import { CopyPauses } from './copy-pauses.js';
+import { CopyReads } from './copy-reads.js';
+import { CopyVerifier } from './copy-verifier.js';
 import { type FileFacts, positionText, reaches } from './file-facts.js';
+import { FileWatch } from './file-watch.js';
 import type { Generations } from './generations.js';
 import type { ReplicaLog } from './replica-log.js';
 import { messageOf } from './sync-failure.js';
-import type { FailedSync, SyncListener } from './sync-source.js';
-
-/** The part of the sync that the keeper steers. */
-export interface SyncControl {
-  follow(path: string): void;
-  rest(): void;
-}
+import type { FailedSync, SyncControl, SyncListener } from './sync-source.js';
 
 export interface KeeperListener {
-  /** Where the reads are now, and when (by performance.now()) the sync ended that brought them there. */
-  onFresh(facts: FileFacts, syncedAtMs: number): void;
+  /** Where the reads are now, and when (by performance.now()) the sync ended that brought them there, if one did. */
+  onFresh(facts: FileFacts, syncedAtMs?: number): void;
 }
 
 export interface KeeperParts {
@@ -36,14 +33,8 @@ export interface KeeperParts {
   readonly listener: KeeperListener;
 }
 
-const COPY_PAUSE_MIN_MS = 1000;
-const COPY_PAUSE_MAX_MS = 60_000;
-/** A copy that was good for so long is not the cause of what comes next. */
-const PROVEN_MS = 60_000;
 /** A primary may be without a schema for a moment after its first start; a copy should not be for longer. */
 const EMPTY_MS = 30_000;
-const LOOK_AT_FILES_EVERY_MS = 1000;
-const SUSPECT_EVERY_MS = 60_000;
 
 export class CopyKeeper implements SyncListener {
   readonly #generations: Generations;
@@ -51,6 +42,8 @@ export class CopyKeeper implements SyncListener {
   readonly #log: ReplicaLog;
   readonly #listener: KeeperListener;
   readonly #stop = new AbortController();
+  readonly #pauses = new CopyPauses();
+  readonly #verifier = new CopyVerifier(this.#stop.signal, (reads, problem) => this.onDamage(reads, problem));
   /** Generations whose files are open for reads. */
   readonly #open = new Set<number>();
   #reads: CopyReads | undefined;
@@ -60,23 +53,18 @@ export class CopyKeeper implements SyncListener {
   #trouble: string | undefined = 'it is being opened';
   /** The newest position that the reads have had. */
   #highest: FilePosition;
-  #fileNumber: number | undefined;
+  #watch: FileWatch | undefined;
   #syncedAtMs = 0;
-  #lookedAtMs = 0;
-  #suspectedAtMs = Number.NEGATIVE_INFINITY;
   #emptySinceMs: number | undefined;
-  #copiedAtMs = Number.NEGATIVE_INFINITY;
-  #pauseMs = 0;
   #pause: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
-  #verifying: Promise<void> = Promise.resolve();
 
   constructor({ generations, sync, log, listener }: KeeperParts) {
     this.#generations = generations;
     this.#sync = sync;
     this.#log = log;
     this.#listener = listener;
-    this.#highest = { epoch: generations.state.epoch, frame: 0 };
+    this.#highest = generations.state.position;
   }
 
   /** The reads of the copy in use; they may be replaced whenever the caller yields. */
@@ -91,15 +79,15 @@ export class CopyKeeper implements SyncListener {
 
   /** Serves what there is, and starts the sync: of that, or of a first or new copy. */
   async open(): Promise<void> {
-    const { generation, epoch } = this.#generations.state;
+    const { generation } = this.#generations.state;
     await this.#generations.removeAllBut([generation]);
     const problem = generation === 0 ? 'this node has none yet' : this.#openCopy(generation);
     if (problem === undefined) {
-      await this.#generations.record(generation, epoch);
+      await this.#generations.record(generation, this.#highest);
       this.#target = generation;
       this.#trouble = 'it has not been synced since the start';
       this.#sync.follow(this.#generations.pathOf(generation));
-      this.#verify();
+      if (this.#reads !== undefined) this.#verifier.verify(this.#reads);
     } else this.#copyAnew(problem);
   }
 
@@ -122,26 +110,37 @@ export class CopyKeeper implements SyncListener {
     this.#trouble = trouble;
   }
 
+  /** Tells of what a sync that still runs has brought by now: each group is one transaction of the file. */
+  look(): void {
+    const reads = this.#reads;
+    if (reads === undefined || reads.generation !== this.#target) return;
+    try {
+      const facts = reads.facts();
+      if (facts.position !== undefined && reaches(facts.position, this.#highest)) this.#listener.onFresh(facts);
+    } catch {
+      // The end of the sync tells.
+    }
+  }
+
   /** A read found the copy damaged. */
   onDamage(reads: CopyReads, problem: string): void {
     if (reads === this.#reads && reads.generation === this.#target) this.#copyAnew(problem);
   }
 
   /** A read found a value that the catalog never wrote: damage, or the primary has it too. */
-  suspect(): void {
-    if (performance.now() - this.#suspectedAtMs < SUSPECT_EVERY_MS) return;
-    this.#suspectedAtMs = performance.now();
-    this.#verify();
+  onSuspicion(reads: CopyReads): void {
+    if (reads === this.#reads) this.#verifier.suspect(reads);
   }
 
   /** Ends checks and reads; the sync must have ended before. */
   async close(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pause);
-    await this.#verifying;
+    await this.#verifier.done();
     await this.#work;
     await this.#reads?.close();
-    await this.#generations.settle();
+    // The position of one that is not synced any more must not hide what it lacks.
+    if (this.#reads?.generation === this.#target) await this.#generations.settle(this.#highest);
   }
 
   /** Opens the generation for reads and tells what keeps the sync from bringing it forward, if anything does. */
@@ -160,18 +159,20 @@ export class CopyKeeper implements SyncListener {
     }
     this.#use(reads);
     this.#highest = facts.position;
-    this.#listener.onFresh(facts, Number.NEGATIVE_INFINITY);
-    const { condemned, epoch } = this.#generations.state;
+    this.#listener.onFresh(facts);
+    const { condemned, position } = this.#generations.state;
     if (condemned !== '') return condemned;
-    if (facts.position.epoch < epoch) return `it was at epoch ${epoch} and is at ${facts.position.epoch}`;
-    if (this.#generations.interrupted) return 'the machine stopped before all of the copy was on its disk';
+    // What is lost of its log is missing without a word: SQLite reads up to the first damaged frame.
+    if (!reaches(facts.position, position)) {
+      return `it was at ${positionText(position)} and is at ${positionText(facts.position)}`;
+    }
     return missing;
   }
 
   #use(reads: CopyReads): void {
     this.#reads = reads;
     this.#open.add(reads.generation);
-    this.#fileNumber = this.#generations.fileNumber(reads.generation);
+    this.#watch = new FileWatch(this.#generations, reads.generation);
   }
 
   /** The copy in use has been synced. */
@@ -184,7 +185,7 @@ export class CopyKeeper implements SyncListener {
       return;
     }
     const { position } = facts;
-    const problem = this.#filesProblem(reads.generation);
+    const problem = this.#watch?.problem();
     if (problem !== undefined || position === undefined) {
       this.#copyAnew(problem ?? 'it has lost its schema');
       return;
@@ -199,19 +200,10 @@ export class CopyKeeper implements SyncListener {
     if (this.#trouble !== undefined) this.#log.info({ position: positionText(position) }, 'catalog: replica is synced');
     this.#trouble = undefined;
     this.#highest = position;
-    if (position.epoch > this.#generations.state.epoch) {
-      this.#do(async () => await this.#generations.record(this.#generations.state.generation, position.epoch));
+    if (position.epoch > this.#generations.state.position.epoch) {
+      this.#do(async () => await this.#generations.record(reads.generation, position));
     }
     this.#listener.onFresh(facts, this.#syncedAtMs);
-  }
-
-  /** Files that are removed or replaced stay open here and in the sync: all seems well until the next start. */
-  #filesProblem(generation: number): string | undefined {
-    if (performance.now() - this.#lookedAtMs < LOOK_AT_FILES_EVERY_MS) return undefined;
-    this.#lookedAtMs = performance.now();
-    const missing = this.#generations.missing(generation);
-    if (missing !== undefined) return missing;
-    return this.#generations.fileNumber(generation) === this.#fileNumber ? undefined : 'another file took its place';
   }
 
   /** A new copy has been synced. */
@@ -236,12 +228,12 @@ export class CopyKeeper implements SyncListener {
 
   async #checkAndUse(fresh: CopyReads): Promise<void> {
     try {
-      const problem = await checkCopy(this.#generations.pathOf(fresh.generation), this.#stop.signal);
+      const problem = await checkCopy(fresh.path, this.#stop.signal);
       const { position } = fresh.facts();
       const wanted = !this.#stop.signal.aborted && this.#target === fresh.generation;
       if (wanted && problem === null && position !== undefined) {
         // From here on a restart finds the new one.
-        await this.#generations.record(fresh.generation, position.epoch);
+        await this.#generations.record(fresh.generation, position);
         await this.#swap(fresh);
         return;
       }
@@ -258,7 +250,7 @@ export class CopyKeeper implements SyncListener {
     const facts = fresh.facts();
     this.#use(fresh);
     this.#checking = false;
-    this.#copiedAtMs = performance.now();
+    this.#pauses.used();
     this.#emptySinceMs = undefined;
     this.#trouble = undefined;
     if (facts.position !== undefined) this.#highest = facts.position;
@@ -278,31 +270,22 @@ export class CopyKeeper implements SyncListener {
     if (this.#reads?.generation === this.#target) {
       // What a restart must not bring forward either.
       this.#do(async () => await this.#generations.condemn(reason));
-      if (performance.now() - this.#copiedAtMs > PROVEN_MS) this.#pauseMs = 0;
+      this.#pauses.spoiled();
     }
     this.#target = this.#generations.next();
     this.#checking = false;
     this.#emptySinceMs = undefined;
     this.#trouble = `it is being copied from the primary: ${reason}`;
-    this.#log.warn({ reason, pauseMs: this.#pauseMs }, 'catalog: the catalog is copied from the primary');
+    const pauseMs = this.#pauses.next();
+    this.#log.warn({ reason, pauseMs }, 'catalog: the catalog is copied from the primary');
     this.#do(async () => await this.#generations.removeAllBut([...this.#open, this.#target]));
     const follow = (): void => this.#sync.follow(this.#generations.pathOf(this.#target));
     clearTimeout(this.#pause);
-    if (this.#pauseMs === 0) follow();
+    if (pauseMs === 0) follow();
     else {
       this.#sync.rest();
-      this.#pause = setTimeout(follow, this.#pauseMs);
+      this.#pause = setTimeout(follow, pauseMs);
     }
-    this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, COPY_PAUSE_MIN_MS), COPY_PAUSE_MAX_MS);
-  }
-
-  /** Looks at every page of the copy in use. */
-  #verify(): void {
-    const reads = this.#reads;
-    if (reads === undefined) return;
-    this.#verifying = checkCopy(this.#generations.pathOf(reads.generation), this.#stop.signal).then((problem) => {
-      if (problem !== null) this.onDamage(reads, problem);
-    });
   }
 
   /** Steps that change the folder run one after the other. */

@@ -9,6 +9,7 @@ import { factsOf, type FileFacts } from './file-facts.js';
 /** The reads of one generation, and how many of them are running. */
 export class CopyReads {
   readonly generation: number;
+  readonly path: string;
   readonly #reads: FileReads;
   readonly #facts: Connection;
   #running = 0;
@@ -19,6 +20,7 @@ export class CopyReads {
     // The driver would make an empty file.
     if (!existsSync(path)) throw new Error('the copy has no file');
     this.generation = generation;
+    this.path = path;
     this.#facts = new Connection(path, 'reader');
     try {
       factsOf(this.#facts);

@@ -11,6 +11,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FilePosition } from '../file-reads.js';
 import type { ReplicaLog } from './replica-log.js';
 
 const STATE = 'replica.json';
@@ -19,22 +20,16 @@ const FILE = /^replica\.(\d{1,9})\.db/;
 export interface ReplicaState {
   /** The generation in use; 0 before the first is whole. */
   readonly generation: number;
-  /** The newest epoch that it has had. */
-  readonly epoch: number;
-  /**
-   * The boot of the machine in which it was last written, empty when all of it is on disk since. The sync does not flush what
-   * it writes, and after a power failure the file may be behind its index: never bring such a file forward.
-   */
-  readonly boot: string;
+  /** A position that it has had: the first that was seen of its epoch, or the last of all when the node was stopped in order. */
+  readonly position: FilePosition;
   /** Why the generation may be read but not brought forward; empty when it may. */
   readonly condemned: string;
 }
 
-const NONE: ReplicaState = { generation: 0, epoch: 0, boot: '', condemned: '' };
+const NONE: ReplicaState = { generation: 0, position: { epoch: 0, frame: 0 }, condemned: '' };
 
 export class Generations {
   readonly #directory: string;
-  readonly #boot = bootId();
   #state: ReplicaState;
   #last: number;
 
@@ -82,14 +77,9 @@ export class Generations {
     return statSync(this.pathOf(generation), { throwIfNoEntry: false })?.ino;
   }
 
-  /** Tells whether the machine stopped since the generation was last written. */
-  get interrupted(): boolean {
-    return this.#state.boot !== '' && this.#state.boot !== this.#boot;
-  }
-
-  /** Puts the generation in use, or its epoch forward. */
-  async record(generation: number, epoch: number): Promise<void> {
-    await this.#write({ generation, epoch, boot: this.#boot, condemned: '' });
+  /** Puts the generation in use, or its position forward. */
+  async record(generation: number, position: FilePosition): Promise<void> {
+    await this.#write({ generation, position, condemned: '' });
   }
 
   /** Says that the generation in use has to be replaced. */
@@ -97,28 +87,16 @@ export class Generations {
     if (this.#state.generation > 0) await this.#write({ ...this.#state, condemned: reason });
   }
 
-  /** Says that all of the generation in use is on disk; call it when nothing writes it any more. */
-  async settle(): Promise<void> {
-    const { generation } = this.#state;
-    if (generation === 0 || this.interrupted || this.missing(generation) !== undefined) return;
-    const path = this.pathOf(generation);
-    for (const name of [path, `${path}-wal`, `${path}-client_wal_index`]) await flush(name);
-    await this.#write({ ...this.#state, boot: '' });
-  }
-
-  /** Removes a generation's files. */
-  async remove(generation: number): Promise<void> {
-    await this.#removeWhere((number) => number === generation);
+  /** Says where the generation in use was when the node stopped. */
+  async settle(position: FilePosition): Promise<void> {
+    if (this.#state.generation > 0) await this.#write({ ...this.#state, position });
   }
 
   /** Removes the files of all generations but these. */
   async removeAllBut(kept: readonly number[]): Promise<void> {
-    await this.#removeWhere((number) => number !== 0 && !kept.includes(number));
-  }
-
-  async #removeWhere(chosen: (generation: number) => boolean): Promise<void> {
     for (const name of await readdir(this.#directory)) {
-      if (chosen(generationOf(name))) await rm(join(this.#directory, name), { force: true });
+      const generation = generationOf(name);
+      if (generation > 0 && !kept.includes(generation)) await rm(join(this.#directory, name), { force: true });
     }
   }
 
@@ -142,7 +120,6 @@ function generationOf(name: string): number {
 }
 
 async function flush(path: string): Promise<void> {
-  if (!existsSync(path)) return;
   const file = await open(path, 'r');
   try {
     await file.sync();
@@ -154,23 +131,8 @@ async function flush(path: string): Promise<void> {
 function readState(path: string, log: ReplicaLog): ReplicaState {
   if (!existsSync(path)) return NONE;
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (
-      typeof value === 'object' &&
-      value !== null &&
-      'generation' in value &&
-      'epoch' in value &&
-      'boot' in value &&
-      'condemned' in value &&
-      Number.isSafeInteger(value.generation) &&
-      Number.isSafeInteger(value.epoch) &&
-      typeof value.generation === 'number' &&
-      typeof value.epoch === 'number' &&
-      typeof value.boot === 'string' &&
-      typeof value.condemned === 'string'
-    ) {
-      return { generation: value.generation, epoch: value.epoch, boot: value.boot, condemned: value.condemned };
-    }
+    const state = asState(JSON.parse(readFileSync(path, 'utf8')));
+    if (state !== undefined) return state;
   } catch (error) {
     log.warn({ problem: String(error) }, 'catalog: the state of the replica cannot be read');
   }
@@ -178,11 +140,18 @@ function readState(path: string, log: ReplicaLog): ReplicaState {
   return NONE;
 }
 
-/** Names this run of the operating system; empty where it has no such name. */
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
-  }
+function asState(value: unknown): ReplicaState | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!('generation' in value && 'position' in value && 'condemned' in value)) return undefined;
+  const { generation, position, condemned } = value;
+  if (typeof position !== 'object' || position === null || !('epoch' in position && 'frame' in position))
+    return undefined;
+  const { epoch, frame } = position;
+  if (!isCount(generation) || !isCount(epoch) || !isCount(frame)) return undefined;
+  if (typeof condemned !== 'string') return undefined;
+  return { generation, position: { epoch, frame }, condemned };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

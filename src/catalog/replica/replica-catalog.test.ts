@@ -4,16 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { CatalogReader } from '../../application/ports/catalog.js';
-import type { NodeId, StoreId } from '../../base/brand.js';
-import { PrimaryGroups, STORE } from '../../../test/support/primary-groups.js';
+import { PrimaryGroups } from '../../../test/support/primary-groups.js';
+import { objects, openReplica, ready, until } from '../../../test/support/replica.js';
 import { SQLD_INSTALLED, Sqld } from '../../../test/support/sqld.js';
 import { MIGRATIONS } from '../migrations/index.js';
-import { openReplicaCatalog, type ReplicaCatalog, type ReplicaCatalogOptions } from './replica-catalog.js';
-
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const objects = (reader: CatalogReader): number =>
-  reader.garbage({ nodeId: 'n' as NodeId, unnamed: true, storeIds: [STORE as StoreId] }, 1_000_000).length;
+import type { ReplicaCatalog, ReplicaCatalogOptions } from './replica-catalog.js';
 
 let directory: string;
 let sqld: Sqld;
@@ -21,21 +16,9 @@ let groups: PrimaryGroups;
 let catalogs: ReplicaCatalog[] = [];
 
 async function open(name: string, options: Partial<ReplicaCatalogOptions> = {}): Promise<ReplicaCatalog> {
-  const catalog = await openReplicaCatalog({
-    directory: join(directory, name),
-    source: async () => await Promise.resolve({ syncUrl: sqld.url, authToken: sqld.token('ro') }),
-    log: silent,
-    ...options,
-  });
+  const catalog = await openReplica(sqld, join(directory, name), options);
   catalogs.push(catalog);
   return catalog;
-}
-
-async function ready(catalog: ReplicaCatalog): Promise<void> {
-  await until(
-    async () => await Promise.resolve(catalog.status()),
-    ({ ok }) => ok,
-  );
 }
 
 describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
@@ -64,7 +47,7 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
       expect(await catalog.read(objects, { atLeast: position })).toBe(groups.count);
       expect(advances.at(-1)).toBe(position.frame);
     }
-    expect(catalog.status()).toEqual({ ok: true, message: 'ok', position: { ...groups.position, opId: '' } });
+    expect(catalog.status()).toMatchObject({ ok: true, message: 'ok', position: { ...groups.position, opId: '' } });
     expect(catalog.stalenessMs()).not.toBeNull();
   });
 
@@ -121,7 +104,6 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     await before.read(objects, { atLeast: await groups.commit() });
     await before.close();
     await sqld.stop();
-    const seen: string[] = [];
     const [catalog, empty] = [await open('down'), await open('empty', { waitTimeoutMs: 200 })];
     expect(await catalog.read(objects)).toBe(groups.count);
     expect(catalog.stalenessMs()).toBeNull();
@@ -131,10 +113,9 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
       message: expect.stringMatching(/^this node has no copy of the catalog yet: /) as string,
     });
     await until(
-      async () => await Promise.resolve(catalog.status().message),
+      () => catalog.status().message,
       (message) => message.includes('Connection refused'),
     );
-    seen.push(catalog.status().message);
     await sqld.start();
     await ready(empty);
     const position = await groups.commit();
@@ -173,7 +154,7 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     const version = MIGRATIONS.length + 1;
     await sqld.batch([{ sql: "insert into schema_migrations values (?, 'x', 0)", args: [version] }]);
     await until(
-      async () => await Promise.resolve(catalog.status().ok),
+      () => catalog.status().ok,
       (ok) => !ok,
     );
     await expect(catalog.read(objects)).rejects.toMatchObject({
@@ -189,7 +170,7 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     await ready(catalog);
     let [kills, last, done] = [0, 0, false];
     const killing = (async (): Promise<void> => {
-      while (kills < 8) {
+      while (kills < 6) {
         const pid = catalog.syncPid;
         await pause(60 + 40 * (kills % 4));
         if (pid === undefined || catalog.syncPid !== pid) continue;
@@ -234,7 +215,7 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
         }),
     });
     await until(
-      async () => await Promise.resolve(catalog.status().message),
+      () => catalog.status().message,
       (message) => message.includes('no answer from the sync process'),
     );
     hangs = false;
@@ -243,11 +224,6 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     server.close();
   });
 });
-
-/** Asks until the answer is the wanted one. The machine may be busy with other tests. */
-async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<void> {
-  while (!wanted(await ask())) await pause(10);
-}
 
 async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

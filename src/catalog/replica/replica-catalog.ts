@@ -47,8 +47,8 @@ export interface ReplicaCatalogOptions {
 const SYNC_INTERVAL_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const WAIT_TIMEOUT_MS = 5000;
-/** When a sync did not bring a position that someone waits for, the next one follows after this. */
-const AGAIN_AFTER_MS = 25;
+/** The first sync brings a position that was written before it began; if not, or if it takes long, this often it is looked. */
+const LOOK_EVERY_MS = 25;
 
 /**
  * Opens a node's replica of the cluster's catalog. Resolves at once, with the primary down and with no copy yet as well;
@@ -72,7 +72,7 @@ export class ReplicaCatalog implements Catalog {
   readonly #listeners = new Set<(position: Position) => void>();
   #facts: FileFacts | undefined;
   #syncedAtMs: number | undefined;
-  #again: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(generations: Generations, options: ReplicaCatalogOptions) {
@@ -85,7 +85,7 @@ export class ReplicaCatalog implements Catalog {
       { source, lockPath, syncIntervalMs, answerTimeoutMs, log },
       { onSynced: () => this.#keeper.onSynced(), onFailed: (failure) => this.#onFailed(failure) },
     );
-    const listener = { onFresh: (facts: FileFacts, syncedAtMs: number) => this.#onFresh(facts, syncedAtMs) };
+    const listener = { onFresh: (facts: FileFacts, syncedAtMs?: number) => this.#onFresh(facts, syncedAtMs) };
     this.#keeper = new CopyKeeper({ generations, sync: this.#sync, log, listener });
   }
 
@@ -127,6 +127,7 @@ export class ReplicaCatalog implements Catalog {
     if (this.#reached(position)) return;
     const waiting = this.#waiters.wait(position, timeoutMs, () => this.#lateError(position));
     this.#sync.wake();
+    this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
     await waiting;
   }
 
@@ -172,7 +173,7 @@ export class ReplicaCatalog implements Catalog {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#again);
+    clearInterval(this.#looking);
     this.#waiters.failAll(closedError());
     await this.#sync.close();
     await this.#keeper.close();
@@ -226,7 +227,7 @@ export class ReplicaCatalog implements Catalog {
 
   #readError(reads: CopyReads, error: unknown): unknown {
     if (error instanceof ServiceError) {
-      if (failedWith(error, 'DATA_CORRUPT')) this.#keeper.suspect();
+      if (failedWith(error, 'DATA_CORRUPT')) this.#keeper.onSuspicion(reads);
       return error;
     }
     if (saysDamaged(error)) {
@@ -242,19 +243,23 @@ export class ReplicaCatalog implements Catalog {
     return error;
   }
 
-  #onFresh(facts: FileFacts, syncedAtMs: number): void {
+  #look(): void {
+    if (this.#waiters.size === 0) {
+      clearInterval(this.#looking);
+      this.#looking = undefined;
+      return;
+    }
+    this.#keeper.look();
+    if (this.#waiters.size > 0) this.#sync.wake();
+  }
+
+  #onFresh(facts: FileFacts, syncedAtMs: number | undefined): void {
     const before = this.#facts?.position;
     this.#facts = facts;
-    if (syncedAtMs > 0) this.#syncedAtMs = syncedAtMs;
+    if (syncedAtMs !== undefined) this.#syncedAtMs = syncedAtMs;
     const { position } = facts;
     if (position === undefined) return;
     this.#waiters.settle(position);
-    if (this.#waiters.size > 0) {
-      this.#again ??= setTimeout(() => {
-        this.#again = undefined;
-        this.wake();
-      }, AGAIN_AFTER_MS);
-    }
     if (before?.epoch === position.epoch && before.frame === position.frame) return;
     for (const listener of this.#listeners) {
       try {

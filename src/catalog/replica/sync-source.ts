@@ -26,6 +26,14 @@ export interface SyncListener {
   onFailed(failure: FailedSync): void;
 }
 
+/** The part of the sync that chooses what it works on. */
+export interface SyncControl {
+  /** Syncs this file from now on. */
+  follow(path: string): void;
+  /** Syncs nothing until `follow`. */
+  rest(): void;
+}
+
 export interface SyncOptions {
   /** Asked before each start of the process; may fail, and is asked again then. */
   readonly source: () => Promise<ReplicaSource>;

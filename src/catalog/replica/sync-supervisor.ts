@@ -5,7 +5,14 @@
  *   running --no answer and no progress--> killed --> pausing
  *   any --follow(another path), rest--> the process is killed; asking the source, or idle
  */
-import { type FailedSync, type ReplicaSource, type SyncListener, type SyncOptions, sameSource } from './sync-source.js';
+import {
+  type FailedSync,
+  type ReplicaSource,
+  type SyncControl,
+  type SyncListener,
+  type SyncOptions,
+  sameSource,
+} from './sync-source.js';
 import { failureKind, messageOf } from './sync-failure.js';
 import { fileMarks } from './file-marks.js';
 import { SyncProcessHandle } from './sync-process-handle.js';
@@ -13,10 +20,12 @@ import type { SyncReport } from './sync-protocol.js';
 
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 5000;
+/** After a failed sync, demands wait for so long: many may want what a dead primary cannot give. */
+const COOLING_MS = 250;
 /** How long a clean end may take: it moves the log into the file. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-export class SyncSupervisor {
+export class SyncSupervisor implements SyncControl {
   readonly #options: SyncOptions;
   readonly #listener: SyncListener;
   #path: string | undefined;
@@ -35,6 +44,7 @@ export class SyncSupervisor {
   #pauseMs = PAUSE_MIN_MS;
   #pause: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
+  #cooling: NodeJS.Timeout | undefined;
   #marks = '';
 
   constructor(options: SyncOptions, listener: SyncListener) {
@@ -47,14 +57,12 @@ export class SyncSupervisor {
     return this.#process?.pid;
   }
 
-  /** Syncs this file from now on. */
   follow(path: string): void {
     this.#path = path;
     if (this.#process === undefined) this.#launch();
     else this.#end();
   }
 
-  /** Syncs nothing until `follow`. */
   rest(): void {
     this.#path = undefined;
     clearTimeout(this.#pause);
@@ -155,17 +163,15 @@ export class SyncSupervisor {
 
   #onReport(report: SyncReport): void {
     this.#watch();
-    this.#sent = undefined;
-    // The next sync is on its way before callers of this one go on.
-    if (this.#again) {
-      this.#again = false;
-      this.#send();
-    }
     if (report.kind === 'synced') {
       this.#pauseMs = PAUSE_MIN_MS;
+      // The next sync is on its way before callers of this one go on.
+      this.#answered();
       this.#listener.onSynced(report.serial);
       return;
     }
+    clearTimeout(this.#cooling);
+    this.#cooling = setTimeout(() => this.#answered(), COOLING_MS);
     const failure: FailedSync = { kind: failureKind(report.stage, report.message), message: report.message };
     this.#listener.onFailed(failure);
     switch (failure.kind) {
@@ -186,10 +192,18 @@ export class SyncSupervisor {
     }
   }
 
+  #answered(): void {
+    this.#sent = undefined;
+    if (!this.#again) return;
+    this.#again = false;
+    this.#send();
+  }
+
   #onExit(how: string, path: string, marks: string): void {
     this.#process = undefined;
     this.#sent = undefined;
     clearTimeout(this.#watchdog);
+    clearTimeout(this.#cooling);
     if (this.#closing) return;
     if (this.#path !== path) {
       this.#launch();

@@ -1,0 +1,282 @@
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { PrimaryGroups } from '../../../test/support/primary-groups.js';
+import { objects, openReplica, ready, until } from '../../../test/support/replica.js';
+import { SeededRandom, testSeed } from '../../../test/support/seeded-random.js';
+import { SQLD_INSTALLED, Sqld } from '../../../test/support/sqld.js';
+import { Connection, textAt } from '../connection.js';
+import type { ReplicaCatalog } from './replica-catalog.js';
+
+const random = new SeededRandom(testSeed());
+console.log(`copy-keeper: ORIEL_SEED=${random.seed}`);
+
+let directory: string;
+let sqld: Sqld;
+let groups: PrimaryGroups;
+let catalogs: ReplicaCatalog[] = [];
+let warnings: string[] = [];
+let names = 0;
+
+async function open(folder: string): Promise<ReplicaCatalog> {
+  const catalog = await openReplica(sqld, folder, { syncIntervalMs: 50, warnings });
+  catalogs.push(catalog);
+  return catalog;
+}
+
+/** A new folder with a replica that was closed a few groups ago. */
+function filled(): string {
+  names += 1;
+  const folder = join(directory, `replica-${names}`);
+  cpSync(join(directory, 'template'), folder, { recursive: true });
+  return folder;
+}
+
+const generations = (folder: string): string[] => readdirSync(folder).filter((name) => /^replica\.\d+\.db$/.test(name));
+
+function generationOf(folder: string): unknown {
+  return (JSON.parse(readFileSync(join(folder, 'replica.json'), 'utf8')) as { generation: unknown }).generation;
+}
+
+function changeState(folder: string, change: object): void {
+  const path = join(folder, 'replica.json');
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...change }));
+}
+
+/** Waits until the closed handles of this process have been collected: the last one moves the log into the file. */
+async function collected(wal: string): Promise<void> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  await until(
+    () => {
+      collect();
+      return existsSync(wal);
+    },
+    (there) => !there,
+  );
+}
+
+/** Overwrites most pages of the file but the first, which would be noticed at once. */
+function damage(path: string): void {
+  const pages = Math.floor(statSync(path).size / 4096);
+  expect(pages).toBeGreaterThan(100);
+  const file = openSync(path, 'r+');
+  for (let page = 1; page < pages; page += 1) {
+    if (random.next() < 0.7) writeSync(file, random.bytes(4096), 0, 4096, page * 4096);
+  }
+  closeSync(file);
+}
+
+/** Reads all the time until it is stopped; counts answers and refusals, which must say UNAVAILABLE. */
+function reading(catalog: ReplicaCatalog): { stop: () => Promise<{ answers: number; refusals: number }> } {
+  const stopping = new AbortController();
+  const run = (async () => {
+    let [answers, refusals, last] = [0, 0, 0];
+    while (!stopping.signal.aborted) {
+      try {
+        const count = await catalog.read((reader) => {
+          for (let k = 1; k < 40; k += 10) expect(reader.operation(`op-${k}`)?.subject.length).toBeGreaterThan(40_000);
+          return objects(reader);
+        });
+        expect(count).toBeGreaterThanOrEqual(last);
+        last = count;
+        answers += 1;
+      } catch (error) {
+        expect(error).toMatchObject({ reason: 'UNAVAILABLE' });
+        refusals += 1;
+      }
+      await pause(5);
+    }
+    return { answers, refusals };
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      return await run;
+    },
+  };
+}
+
+/** Writes on until the replica has it, and compares every row with the primary's. */
+async function expectEqual(catalog: ReplicaCatalog, folder: string, generation: number): Promise<void> {
+  const position = await groups.commit();
+  await catalog.waitFor(position, 60_000);
+  expect(await catalog.read(objects)).toBe(groups.count);
+  expect(generationOf(folder)).toBe(generation);
+  await until(
+    () => generations(folder),
+    (found) => found.length === 1 && found[0] === `replica.${generation}.db`,
+  );
+  const sql = "select group_concat(op_id || frame || length(subject), ',') from (select * from ops order by seq)";
+  const connection = new Connection(join(folder, `replica.${generation}.db`), 'reader');
+  try {
+    expect(connection.all(sql).map((row) => textAt(row, 0))).toEqual((await sqld.rows(sql))[0]);
+    expect(connection.get('pragma integrity_check')).toEqual(['ok']);
+  } finally {
+    connection.close();
+  }
+}
+
+describe.skipIf(!SQLD_INSTALLED)('CopyKeeper', { timeout: 120_000 }, () => {
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'oriel-copies-'));
+    sqld = await Sqld.start(directory);
+    await sqld.migrate();
+    groups = new PrimaryGroups(sqld);
+    // Over a thousand pages: the sync then moves its log into the file.
+    for (let k = 0; k < 60; k += 1) await groups.commit('x'.repeat(random.between(50_000, 150_000)));
+    const template = await open(join(directory, 'template'));
+    await template.waitFor(groups.position, 60_000);
+    await template.close();
+    await collected(join(directory, 'template/replica.1.db-wal'));
+    warnings = [];
+  });
+  afterEach(async () => {
+    for (const catalog of catalogs) await catalog.close();
+    catalogs = [];
+    warnings = [];
+  });
+  afterAll(async () => {
+    await sqld.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  test('goes on with the copy that it has', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    expect(await catalog.read(objects)).toBe(groups.count);
+    await expectEqual(catalog, folder, 1);
+    expect(warnings).toEqual([]);
+  });
+
+  test('copies again what was damaged while the node was stopped', async () => {
+    const folder = filled();
+    damage(join(folder, 'replica.1.db'));
+    const catalog = await open(folder);
+    const reads = reading(catalog);
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    await reads.stop();
+  });
+
+  test('copies again what lost the end of its log while the node was stopped', async () => {
+    const folder = filled();
+    // SQLite leaves out what follows a damaged frame of the log, without a word.
+    changeState(folder, { position: { epoch: 1, frame: 1_000_000 } });
+    const catalog = await open(folder);
+    expect(await catalog.read(objects)).toBeGreaterThan(50);
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    expect(warnings.join('\n')).toMatch(/it was at 1:1000000 and is at 1:\d+/);
+  });
+
+  test('copies again what is no database any more', async () => {
+    const folder = filled();
+    const file = openSync(join(folder, 'replica.1.db'), 'r+');
+    writeSync(file, random.bytes(4096));
+    closeSync(file);
+    const catalog = await open(folder);
+    await ready(catalog);
+    await expectEqual(catalog, folder, 2);
+  });
+
+  test('copies again what is damaged while it runs, when a read finds it', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await catalog.waitFor(await groups.commit(), 60_000);
+    damage(join(folder, 'replica.1.db'));
+    const reads = reading(catalog);
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    await reads.stop();
+  });
+
+  test.each(['', '-client_wal_index'])('copies again beside it when the file "…db%s" is removed', async (suffix) => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await ready(catalog);
+    const reads = reading(catalog);
+    rmSync(join(folder, `replica.1.db${suffix}`));
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    expect(await reads.stop()).toMatchObject({ refusals: 0 });
+    await catalog.close();
+    // And when that happens while it is stopped.
+    rmSync(join(folder, `replica.2.db${suffix}`));
+    const again = await open(folder);
+    await ready(again);
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 3,
+    );
+    await expectEqual(again, folder, 3);
+  });
+
+  test('is equal after the primary was killed and began a new log', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await ready(catalog);
+    const reads = reading(catalog);
+    for (let k = 0; k < 2; k += 1) {
+      await groups.commit();
+      await sqld.stop('SIGKILL');
+      await sqld.start();
+      const position = await groups.raiseEpoch();
+      await catalog.waitFor(position, 60_000);
+    }
+    expect(await reads.stop()).toMatchObject({ refusals: 0 });
+    await expectEqual(catalog, folder, 1);
+  });
+
+  test('copies again, loudly, when the primary went back in its history', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await catalog.waitFor(await groups.raiseEpoch(5), 60_000);
+    // What a restore does that forgets the epoch.
+    await groups.raiseEpoch(-3);
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    expect(warnings.join('\n')).toContain('went back in its history');
+    expect(catalog.status().message).toBe('ok');
+  });
+
+  test('begins anew when its state is unreadable, and leaves nothing of before', async () => {
+    const folder = filled();
+    writeFileSync(join(folder, 'replica.json'), '{"generation":');
+    const catalog = await open(folder);
+    await ready(catalog);
+    await expectEqual(catalog, folder, 2);
+    expect(existsSync(join(folder, 'replica.1.db-client_wal_index'))).toBe(false);
+  });
+});
