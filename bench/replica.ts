@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { ReplicaCatalog } from '../src/catalog/index.js';
+import type { ReplicaCatalog } from '../src/catalog/replica/replica-catalog.js';
 import { Connection } from '../src/catalog/connection.js';
 import { PrimaryGroups } from '../test/support/primary-groups.js';
 import { openReplica, ready } from '../test/support/replica.js';
