@@ -178,7 +178,7 @@ describe('commitGroup', () => {
       nonce: opId,
       subject: '',
       atMs: 1,
-      steps: [{ statement: 'addGarbage', values: ['s', key] }],
+      steps: [{ statement: 'addGarbage', values: ['', 's', key] }],
     });
     const pages = integerAt(connection.get('pragma page_count') ?? [], 0);
     connection.exec(`pragma max_page_count = ${pages}`);
