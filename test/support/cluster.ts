@@ -9,6 +9,8 @@ import { RestClient } from './rest-client.js';
 import { tempFolder } from './temp-folder.js';
 
 export interface TestCluster {
+  /** The data folders are below it: `primary`, `site0`, `site1` … */
+  readonly folder: string;
   readonly primary: () => TestNode;
   readonly edges: readonly TestNode[];
   readonly rest: readonly RestClient[];
@@ -52,6 +54,7 @@ export async function startCluster(count: number, args: readonly string[] = []):
       (status) => status === 200,
     );
   return {
+    folder: folder.path,
     primary: () => primary,
     edges,
     rest,

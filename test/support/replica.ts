@@ -1,7 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CatalogReader } from '../../src/application/ports/catalog.js';
 import type { NodeId, StoreId } from '../../src/base/brand.js';
-import { openReplicaCatalog, type ReplicaCatalog, type ReplicaCatalogOptions } from '../../src/catalog/replica/replica-catalog.js';
+import {
+  openReplicaCatalog,
+  type ReplicaCatalog,
+  type ReplicaCatalogOptions,
+} from '../../src/catalog/replica/replica-catalog.js';
 import { STORE } from './primary-groups.js';
 import type { Sqld } from './sqld.js';
 
