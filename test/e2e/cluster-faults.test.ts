@@ -4,6 +4,7 @@
  * time, and every copy is equal to the authority's catalog, row for row. ORIEL_FAULTS and ORIEL_SEED set how often and which
  * course; `npm run soak` asks for more.
  */
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { primaryRows, replicaRows } from '../support/catalog-rows.js';
@@ -30,7 +31,9 @@ const FAULT_KINDS: Readonly<Record<string, Fault>> = {
     await cluster.startPrimary();
   },
   async 'kill sqld'() {
-    process.kill(cluster.primary().sqldPid, 'SIGKILL');
+    // Another fault may have had it started again, so that its number is not the one of the first line.
+    const pid = childrenOf(cluster.primary().pid).find((child) => commandOf(child) === 'sqld');
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
     await Promise.resolve();
   },
   async 'stop the authority for a while'(random) {
@@ -81,6 +84,14 @@ it(
   },
   FAULTS * SETTLE_MS + 120_000,
 );
+
+function childrenOf(pid: number): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+}
+
+function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+}
 
 async function until(holds: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + SETTLE_MS;

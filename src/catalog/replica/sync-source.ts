@@ -21,8 +21,7 @@ export interface FailedSync {
 }
 
 export interface SyncListener {
-  /** A sync that began after the demand with this number is done. */
-  onSynced(serial: number): void;
+  onSynced(): void;
   onFailed(failure: FailedSync): void;
 }
 

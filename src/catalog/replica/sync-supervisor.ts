@@ -22,7 +22,7 @@ const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 5000;
 /** After a failed sync, demands wait for so long: many may want what a dead primary cannot give. */
 const COOLING_MS = 250;
-/** How long a clean end may take: it moves the log into the file. */
+/** How long the process may take to end by itself, the sync that runs included. */
 const CLOSE_TIMEOUT_MS = 3000;
 
 export class SyncSupervisor implements SyncControl {
@@ -69,12 +69,11 @@ export class SyncSupervisor implements SyncControl {
     this.#end();
   }
 
-  /** Asks for a sync at once; a report with this number or a later one is of a sync that began after this call. */
-  wake(): number {
+  /** Asks for a sync that begins after this call, at once; the demands that come while one runs share the next. */
+  wake(): void {
     this.#serial += 1;
     if (this.#sent === undefined) this.#send();
     else this.#again = true;
-    return this.#serial;
   }
 
   /** Asks the source again, and starts a new process when its answer has changed: a handle keeps its token. */
@@ -88,7 +87,7 @@ export class SyncSupervisor implements SyncControl {
     this.#end();
   }
 
-  /** Ends the process, cleanly when it is not in the middle of a sync that takes long. */
+  /** Ends the process, by itself when it is not in the middle of a sync that takes long. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#path = undefined;
@@ -166,12 +165,12 @@ export class SyncSupervisor implements SyncControl {
     if (report.kind === 'synced') {
       this.#pauseMs = PAUSE_MIN_MS;
       // The next sync is on its way before callers of this one go on.
-      this.#answered();
-      this.#listener.onSynced(report.serial);
+      this.#answered(report.serial);
+      this.#listener.onSynced();
       return;
     }
     clearTimeout(this.#cooling);
-    this.#cooling = setTimeout(() => this.#answered(), COOLING_MS);
+    this.#cooling = setTimeout(() => this.#answered(report.serial), COOLING_MS);
     const failure: FailedSync = { kind: failureKind(report.stage, report.message), message: report.message };
     this.#listener.onFailed(failure);
     switch (failure.kind) {
@@ -192,7 +191,9 @@ export class SyncSupervisor implements SyncControl {
     }
   }
 
-  #answered(): void {
+  #answered(serial: number): void {
+    // A sync of the interval's that began before the demand arrived.
+    if (this.#sent !== undefined && serial < this.#sent) return;
     this.#sent = undefined;
     if (!this.#again) return;
     this.#again = false;

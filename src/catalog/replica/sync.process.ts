@@ -66,7 +66,6 @@ function plan(): void {
 
 async function turn(): Promise<void> {
   if (closing) {
-    // Moves the log into the file.
     client?.close();
     die();
     return;
