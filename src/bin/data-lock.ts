@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
+import { errnoOf } from '../hostfs/fs-error.js';
 import { startTimeOf } from '../hostfs/process-start-time.js';
 
 /** Holds a data folder for this process until it is released. */
@@ -10,10 +11,10 @@ export interface DataLock {
 
 /**
  * Takes the data folder for this process, so that no second node starts on it. A lock that a dead process left behind is
- * taken over. STATE_CONFLICT: a node runs on the folder.
+ * taken over. STATE_CONFLICT: a node runs on the folder. UNAVAILABLE: it cannot be made.
  */
 export function lockDataFolder(dataDir: string): DataLock {
-  mkdirSync(dataDir, { recursive: true, mode: 0o750 });
+  makeFolder(resolve(dataDir));
   const file = join(dataDir, 'oriel.lock');
   const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}\n`;
   for (let tries = 0; tries < 2; tries += 1) {
@@ -38,4 +39,19 @@ function runs(holder: string): boolean {
   const [pid, startTime] = holder.trim().split(' ');
   const current = startTimeOf(Number(pid));
   return current !== undefined && current === startTime;
+}
+
+// One folder after the other: a recursive mkdir of Node 20 never returns below a folder that takes no entries and says ENOENT,
+// as /proc does.
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o750 });
+  } catch (cause) {
+    const code = errnoOf(cause);
+    if (code === 'EEXIST') return;
+    const message = `the data folder ${path} cannot be made (${code ?? String(cause)}): name another by --data`;
+    throw new ServiceError('UNAVAILABLE', message, { cause });
+  }
 }
