@@ -42,8 +42,8 @@ export function makeEmptyFile(dataDir: string, catalog: string): void {
 
 /**
  * Makes the file with all that the source has. The new file is never opened here before `sqld` has it: a handle of libsql
- * lives on until its statements are collected, and a file that is opened again meanwhile shares the index of its log with
- * the handle that is gone, by the number of the inode: "file is not a database", 1 of 3 times.
+ * lives on until its statements are collected, and a file that is opened again meanwhile, renamed or not, shares the index of
+ * its log with the handle that is gone, by the number of the inode: "file is not a database", or an older state.
  */
 export function makeFile(
   source: Connection,
