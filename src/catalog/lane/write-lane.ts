@@ -29,6 +29,16 @@ export interface LaneLog {
   readonly warn: (facts: Readonly<Record<string, string | number>>, message: string) => void;
 }
 
+export interface GroupOptions {
+  /** How many operations share a commit at most; 64 unless told. */
+  readonly limit?: number;
+  /**
+   * Whether a group leaves at the end of the event loop's turn, with what the callers write whom the last group answered.
+   * Without it, those make a group of their own, and callers take turns in two halves.
+   */
+  readonly gather?: boolean;
+}
+
 const GROUP_LIMIT = 64;
 const QUEUE_LIMIT = 10_000;
 /** A group that outlived this many processes is given up: it may be what ends them. */
@@ -49,7 +59,8 @@ interface Pending {
 export class WriteLane {
   readonly #startWriter: StartLaneWriter;
   readonly #log: LaneLog;
-  readonly #groupLimit: number;
+  readonly #groups: Required<GroupOptions>;
+  #gathering = false;
   #writer: LaneWriter | undefined;
   #ready = false;
   #closing = false;
@@ -64,11 +75,10 @@ export class WriteLane {
   #opened: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #drained: (() => void) | undefined;
 
-  /** `groupLimit`: how many operations share a commit at most. */
-  constructor(startWriter: StartLaneWriter, log: LaneLog, groupLimit = GROUP_LIMIT) {
+  constructor(startWriter: StartLaneWriter, log: LaneLog, groups: GroupOptions = {}) {
     this.#startWriter = startWriter;
     this.#log = log;
-    this.#groupLimit = groupLimit;
+    this.#groups = { limit: GROUP_LIMIT, gather: false, ...groups };
   }
 
   /** Starts the process, which creates or migrates the file. @throws ServiceError when it cannot be opened. */
@@ -95,7 +105,7 @@ export class WriteLane {
         steps: steps.map(({ statement, values }) => ({ statement, values })),
       };
       this.#queue.push({ operation, steps, resolve, reject, runs: 0 });
-      this.#pump();
+      this.#pumpOrGather();
     });
   }
 
@@ -188,9 +198,20 @@ export class WriteLane {
     this.#restartMs = Math.min(this.#restartMs * 2, RESTART_MAX_MS);
   }
 
+  #pumpOrGather(): void {
+    if (!this.#groups.gather) this.#pump();
+    else if (!this.#gathering) {
+      this.#gathering = true;
+      setImmediate(() => {
+        this.#gathering = false;
+        this.#pump();
+      });
+    }
+  }
+
   #pump(): void {
     if (!this.#ready || this.#underWay.length > 0 || this.#queue.length === 0) return;
-    this.#underWay = this.#queue.splice(0, this.#groupLimit);
+    this.#underWay = this.#queue.splice(0, this.#groups.limit);
     for (const pending of this.#underWay) pending.runs += 1;
     this.#writer?.send({ kind: 'group', operations: this.#underWay.map((pending) => pending.operation) });
     this.#watchdog ??= setTimeout(() => this.#hung(), ANSWER_TIMEOUT_MS);
@@ -214,8 +235,8 @@ export class WriteLane {
       if (this.#trouble === undefined) this.#log.warn({ problem: failed.message }, 'catalog: a group failed');
       this.#trouble = failed.message;
     }
-    // The next group is on its way before callers of this one go on.
-    this.#pump();
+    // The next group is on its way before callers of this one go on, unless it is to have their next writes.
+    this.#pumpOrGather();
     for (const [index, pending] of group.entries()) settle(pending, answers[index]);
     this.#settleDrain();
   }

@@ -90,7 +90,7 @@ test('an adopted catalog has every row of the file, which is as it was, and can 
   adoptEmbeddedCatalog({ from, dataDir });
   expect(hashes(from)).toEqual(before);
   expect(readdirSync(directory).toSorted()).not.toContain('catalog.db-shm');
-  expect(existsSync(join(dataDir, 'adopting'))).toBe(false);
+  expect(existsSync(join(dataDir, 'catalog.new'))).toBe(false);
   expect(() => adoptEmbeddedCatalog({ from, dataDir })).toThrow(/without a catalog/);
 
   const primary = await openPrimaryCatalog({ dataDir, sqldPort: 0 });
@@ -127,5 +127,5 @@ test('a file that is no catalog, or of a newer release, is not adopted and leave
   connection.close();
   expect(() => adoptEmbeddedCatalog({ from: newer, dataDir })).toThrow(/newer release/);
   expect(existsSync(primaryFolder(dataDir).catalog)).toBe(false);
-  expect(existsSync(join(dataDir, 'adopting'))).toBe(false);
+  expect(existsSync(join(dataDir, 'catalog.new'))).toBe(false);
 });

@@ -1,24 +1,11 @@
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { constants, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { ServiceError } from '../../base/service-error.js';
-import { Connection, integerAt } from '../connection.js';
+import { Connection } from '../connection.js';
 import { pendingMigrations, SELECT_MIGRATIONS } from '../migrate.js';
 import { MIGRATIONS } from '../migrations/index.js';
+import { makeFile, scratchFolder } from './primary-file.js';
 import { primaryFolder } from './primary-folder.js';
-
-/** `sqld` writes pages of this size to its log for replicas, whatever the file's are. */
-const PAGE_SIZE_BYTES = 4096;
 
 /**
  * Makes the embedded catalog in the file `from` the catalog of the primary with this data folder. Its node must be stopped.
@@ -38,17 +25,15 @@ export function adoptEmbeddedCatalog({ from, dataDir }: { readonly from: string;
   if (!existsSync(from)) {
     throw new ServiceError('INVALID_ARGUMENT', `expected the file of an embedded catalog, there is none at ${from}`);
   }
-  mkdirSync(dirname(catalog), { recursive: true, mode: 0o750 });
-  const scratch = join(resolve(dataDir), 'adopting');
-  rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(scratch, { mode: 0o700 });
+  const scratch = scratchFolder(resolve(dataDir));
   try {
-    const copy = copyUnchanged(from, join(scratch, 'copy'));
-    const converted = join(scratch, 'data');
-    convert(copy, converted);
-    sync(converted);
-    renameSync(converted, catalog);
-    sync(dirname(catalog));
+    const source = openCatalog(copyUnchanged(from, join(scratch, 'copy')));
+    try {
+      pendingMigrations(source.all(SELECT_MIGRATIONS), MIGRATIONS);
+      makeFile(source, { scratch, catalog });
+    } finally {
+      source.close();
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -71,23 +56,6 @@ function fingerprint(path: string): string {
     .join(', ');
 }
 
-function convert(copy: string, converted: string): void {
-  const source = openCatalog(copy);
-  try {
-    pendingMigrations(source.all(SELECT_MIGRATIONS), MIGRATIONS);
-    // Takes effect in the new file.
-    source.exec(`pragma page_size = ${PAGE_SIZE_BYTES}`);
-    source.run('vacuum into ?', converted);
-  } finally {
-    source.close();
-  }
-  // Turns it to WAL, as `sqld` expects.
-  const result = new Connection(converted, 'writer');
-  const pageSize = integerAt(result.get('pragma page_size') ?? [], 0);
-  result.close();
-  if (pageSize !== PAGE_SIZE_BYTES) throw new ServiceError('INTERNAL', `the adopted catalog has pages of ${pageSize}`);
-}
-
 function openCatalog(path: string): Connection {
   try {
     const connection = new Connection(path, 'writer');
@@ -95,14 +63,5 @@ function openCatalog(path: string): Connection {
     return connection;
   } catch (cause) {
     throw new ServiceError('INVALID_ARGUMENT', 'expected the file of an embedded catalog, this is none', { cause });
-  }
-}
-
-function sync(path: string): void {
-  const descriptor = openSync(path, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }

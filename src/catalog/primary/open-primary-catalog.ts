@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LaneCatalog } from '../lane-catalog.js';
+import type { LaneListener } from '../lane/lane-writer.js';
 import { type LaneLog, WriteLane } from '../lane/write-lane.js';
 import { AccessTokens } from './access-tokens.js';
 import { HranaLaneWriter, type HranaWriterSettings } from './hrana-lane-writer.js';
+import { makeEmptyFile } from './primary-file.js';
 import { primaryFolder } from './primary-folder.js';
 import { findSqld } from './sqld-binary.js';
 import type { SqldProcess } from './sqld-process.js';
@@ -59,7 +62,9 @@ export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promis
   const log = options.log ?? SILENT;
   const program = findSqld();
   // Absolute: the leftover of a killed primary is known by the folder in its arguments.
-  const folder = primaryFolder(resolve(options.dataDir));
+  const dataDir = resolve(options.dataDir);
+  const folder = primaryFolder(dataDir);
+  if (!existsSync(folder.catalog)) makeEmptyFile(dataDir, folder.catalog);
   const tokens = AccessTokens.open(folder.keys);
   const sqld = await SqldSupervisor.start(
     {
@@ -72,14 +77,7 @@ export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promis
     log,
   );
   try {
-    const settings = writerSettings(options, { sqld, tokens });
-    const lane = new WriteLane(
-      (listener) => new HranaLaneWriter(settings, listener),
-      log,
-      options.groupLimit ?? GROUP_LIMIT,
-    );
-    await lane.open();
-    const catalog = new LaneCatalog(lane, folder.catalog);
+    const catalog = await openCatalog(folder.catalog, options, { sqld, tokens });
     return primaryCatalog(catalog, { sqld, tokens });
   } catch (error) {
     await sqld.stop();
@@ -90,6 +88,20 @@ export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promis
 interface Parts {
   readonly sqld: SqldSupervisor;
   readonly tokens: AccessTokens;
+}
+
+async function openCatalog(file: string, options: PrimaryCatalogOptions, parts: Parts): Promise<LaneCatalog> {
+  const settings = writerSettings(options, parts);
+  const start = (listener: LaneListener): HranaLaneWriter => new HranaLaneWriter(settings, listener);
+  const groups = { limit: options.groupLimit ?? GROUP_LIMIT, gather: true };
+  const lane = new WriteLane(start, options.log ?? SILENT, groups);
+  await lane.open();
+  try {
+    return new LaneCatalog(lane, file);
+  } catch (error) {
+    await lane.close();
+    throw error;
+  }
 }
 
 function writerSettings(options: PrimaryCatalogOptions, { sqld, tokens }: Parts): HranaWriterSettings {
