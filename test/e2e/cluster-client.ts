@@ -67,7 +67,10 @@ export class ClusterClient {
       node.call('POST', '/v2/images', body, { headers: { 'content-type': 'application/json' } }),
     );
     // One without an answer is left alone: whether it is there is nobody's business.
-    if (answer?.status !== 201) return this.#refused(answer);
+    if (answer?.status !== 201) {
+      this.#refused(answer);
+      return;
+    }
     this.#ack(answer);
     this.images.push({ id, acked: 1, unknown: 0, properties: new Map() });
   }
@@ -81,7 +84,10 @@ export class ClusterClient {
     const answer = await sent(
       node.call('PATCH', `/v2/images/${image.id}`, operations, { headers: { 'content-type': PATCH_TYPE } }),
     );
-    if (answer?.status !== 200) return this.#refused(answer);
+    if (answer?.status !== 200) {
+      this.#refused(answer);
+      return;
+    }
     image.unknown -= 1;
     image.acked += 1;
     image.properties.set(name, value);
