@@ -18,6 +18,9 @@ export interface SqldStatus {
   readonly restarts: number;
 }
 
+/** How sqld says that a port is another program's. */
+const PORT_TAKEN = 'Address already in use';
+const PORT_TRIES = 5;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 5000;
 /** A run this long was no failed start, so the next pause is short again. */
@@ -52,17 +55,21 @@ export class SqldSupervisor {
     mkdirSync(settings.directory, { recursive: true, mode: 0o750 });
     const leftover = await endLeftover(settings.directory, settings.graceMs);
     if (leftover !== undefined) log.warn({ pid: leftover }, 'catalog: ended the sqld of a primary that was killed');
-    // Chosen once: replicas find it there after a restart.
-    const port = await loopbackPort(settings.port);
-    const supervisor = new SqldSupervisor({ ...settings, port }, log);
-    try {
-      supervisor.#attempt = supervisor.#run();
-      await supervisor.#attempt;
-    } catch (cause) {
-      await supervisor.stop();
-      throw new ServiceError('UNAVAILABLE', `the catalog's server does not start: ${messageOf(cause)}`, { cause });
+    for (let tries = 1; ; tries += 1) {
+      // Chosen once: replicas find it there after a restart.
+      const port = await loopbackPort(settings.port);
+      const supervisor = new SqldSupervisor({ ...settings, port }, log);
+      try {
+        supervisor.#attempt = supervisor.#run();
+        await supervisor.#attempt;
+        return supervisor;
+      } catch (cause) {
+        await supervisor.stop();
+        // A port that was free when it was chosen may be another program's by the time sqld takes it.
+        if (tries < PORT_TRIES && messageOf(cause).includes(PORT_TAKEN)) continue;
+        throw new ServiceError('UNAVAILABLE', `the catalog's server does not start: ${messageOf(cause)}`, { cause });
+      }
     }
-    return supervisor;
   }
 
   get port(): number {
