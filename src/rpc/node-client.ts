@@ -67,6 +67,9 @@ export const CHANNEL_OPTIONS = {
   'grpc-node.flow_control_window': WINDOW_BYTES,
   'grpc.max_receive_message_length': MOST_MESSAGE_BYTES,
   'grpc.max_send_message_length': MOST_MESSAGE_BYTES,
+  // By default the pause between two tries to connect grows to two minutes: a node that is back would stay unseen so long.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
 };
 
 /** The address as gRPC writes it: unix sockets as `unix:///PATH`. */

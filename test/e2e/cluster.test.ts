@@ -1,6 +1,7 @@
 /** A cluster as its users meet it: an authority, edges, and what happens when the authority goes away. */
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestCluster, startCluster } from '../support/cluster.js';
@@ -159,6 +160,8 @@ describe('a cluster without its authority', () => {
     await cluster.killEdge(2);
     await cluster.startEdge(2);
     expect((await at(2).list()).length).toBeGreaterThan(0);
+    // Long enough for a connection that was tried again and again to have given up, were it to.
+    await pause(6000);
     await cluster.startPrimary();
     const created = await eventually(
       async () =>
