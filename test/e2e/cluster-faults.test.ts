@@ -12,7 +12,7 @@ import { startCluster, type TestCluster } from '../support/cluster.js';
 import { SeededRandom, testSeed } from '../support/seeded-random.js';
 import { ClusterClient } from './cluster-client.js';
 
-const FAULTS = Number(process.env['ORIEL_FAULTS'] ?? '8');
+const FAULTS = Number(process.env['ORIEL_FAULTS'] ?? '30');
 const CLIENTS = 5;
 const EDGES = 3;
 const SETTLE_MS = 60_000;
