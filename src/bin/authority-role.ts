@@ -8,7 +8,7 @@ import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { readClusterKey } from '../identity/cluster-key.js';
 import { signStatement } from '../identity/node-statement.js';
-import { freshCatalog } from '../services/around-catalog.js';
+import { freshCatalog } from '../services/fresh-catalog.js';
 import { AuthorityMethods } from '../services/authority-methods.js';
 import { freshReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';

@@ -15,7 +15,7 @@ export function beginSingleRole(config: Config, log: Log): OpenRole {
   return async (self) => {
     // Loaded after the process was started, which is what takes long.
     const [{ freshCatalog }, { freshReading }, { CatalogFreshness }, { SingleMethods }] = await Promise.all([
-      import('../services/around-catalog.js'),
+      import('../services/fresh-catalog.js'),
       import('../services/byte-stream-service.js'),
       import('../services/catalog-freshness.js'),
       import('../services/single-methods.js'),

@@ -5,19 +5,13 @@ import { ServiceError } from '../base/service-error.js';
 import type { ImageQuery } from '../domain/image-query.js';
 import type { Image } from '../domain/image.js';
 import { EmbeddedReader } from './catalog-reader.js';
-import { Connection, integerAt } from './connection.js';
+import { Connection } from './connection.js';
 import { BOUNDED_BUDGETS, findImages, type FindRequest, THOROUGH_BUDGETS } from './list/find-images.js';
 import { ReaderPool } from './list/reader-pool.js';
 import type { Found } from './list/search.js';
 
 /** Searches of a slow list when images that it found change meanwhile; after the last, those are left out. */
 const LIST_ATTEMPTS = 3;
-
-/** How far the file's content has come: what its own rows say. */
-export interface FilePosition {
-  readonly epoch: number;
-  readonly frame: number;
-}
 
 /**
  * The reads of a catalog over its file, whoever writes it: the lane of a single node, `sqld`, or the sync of a replica. Each
@@ -48,20 +42,9 @@ export class FileReads {
     return (await this.#list(query, true)).filter((image) => hasFacts(image, query));
   }
 
-  /** The position of the snapshot that a read would see now. */
-  position(): FilePosition {
-    return this.#inSnapshot(() => ({ epoch: this.#meta('epoch'), frame: this.#meta('frame') }));
-  }
-
   async close(): Promise<void> {
     await this.#pool.close();
     this.#connection.close();
-  }
-
-  #meta(name: string): number {
-    const row = this.#connection.get('select value from meta where name = ?', name);
-    if (row === undefined) throw new ServiceError('DATA_CORRUPT', `catalog: the file has no ${name}`);
-    return integerAt(row, 0);
   }
 
   async #list(query: ImageQuery, exact: boolean): Promise<readonly Image[]> {

@@ -13,7 +13,7 @@ import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_servi
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
 import { ImageVisibility } from '../gen/oriel/catalog/v1/image.js';
 import { VisibilityScope } from '../gen/oriel/catalog/v1/image_filter.js';
-import { aroundCatalog } from './around-catalog.js';
+import { freshCatalog } from './fresh-catalog.js';
 import type { CatalogFreshness } from './catalog-freshness.js';
 import type { CatalogMethods } from './catalog-service.js';
 import type { CopyAge } from './copy-age.js';
@@ -49,13 +49,7 @@ export class EdgeCatalogService implements CatalogMethods {
 
   constructor(parts: EdgeParts) {
     this.#parts = parts;
-    const { freshness } = parts;
-    this.#reads = aroundCatalog(parts.local, async (context, call) => {
-      await freshness.reach(await context.caller(), context);
-      const response = await call();
-      freshness.tell(context);
-      return response;
-    });
+    this.#reads = freshCatalog(parts.local, parts.freshness);
   }
 
   async getImage(request: wire.GetImageRequest, context: ServiceContext): Promise<wire.GetImageResponse> {

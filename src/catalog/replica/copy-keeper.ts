@@ -9,12 +9,13 @@
  *   following --damaged, foreign, missing files--> copying --filled--> checking --good--> following(g+1)
  *   copying, checking --damaged--> resting --pause over--> copying(g+2)
  */
-import type { FilePosition } from '../file-reads.js';
+import type { Point } from '../../application/ports/catalog.js';
 import { checkCopy } from './check-copy.js';
 import { CopyPauses } from './copy-pauses.js';
 import { CopyReads } from './copy-reads.js';
 import { CopyVerifier } from './copy-verifier.js';
-import { type FileFacts, positionText, reaches } from './file-facts.js';
+import { isReached } from '../../application/position.js';
+import { type FileFacts, positionText } from './file-facts.js';
 import { FileWatch } from './file-watch.js';
 import type { Generations } from './generations.js';
 import type { ReplicaLog } from './replica-log.js';
@@ -52,7 +53,7 @@ export class CopyKeeper implements SyncListener {
   #checking = false;
   #trouble: string | undefined = 'it is being opened';
   /** The newest position that the reads have had. */
-  #highest: FilePosition;
+  #highest: Point;
   #watch: FileWatch | undefined;
   #syncedAtMs = 0;
   #emptySinceMs: number | undefined;
@@ -116,7 +117,7 @@ export class CopyKeeper implements SyncListener {
     if (reads === undefined || reads.generation !== this.#target) return;
     try {
       const facts = reads.facts();
-      if (facts.position !== undefined && reaches(facts.position, this.#highest)) this.#listener.onFresh(facts);
+      if (facts.position !== undefined && isReached(facts.position, this.#highest)) this.#listener.onFresh(facts);
     } catch {
       // The end of the sync tells.
     }
@@ -163,7 +164,7 @@ export class CopyKeeper implements SyncListener {
     const { condemned, position } = this.#generations.state;
     if (condemned !== '') return condemned;
     // What is lost of its log is missing without a word: SQLite reads up to the first damaged frame.
-    if (!reaches(facts.position, position)) {
+    if (!isReached(facts.position, position)) {
       return `it was at ${positionText(position)} and is at ${positionText(facts.position)}`;
     }
     return missing;
@@ -190,7 +191,7 @@ export class CopyKeeper implements SyncListener {
       this.#copyAnew(problem ?? 'it has lost its schema');
       return;
     }
-    if (!reaches(position, this.#highest)) {
+    if (!isReached(position, this.#highest)) {
       const [had, has] = [positionText(this.#highest), positionText(position)];
       this.#log.error({ had, has }, 'catalog: the primary went back in its history: restored without a new epoch?');
       this.#highest = position;

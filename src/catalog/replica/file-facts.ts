@@ -1,12 +1,12 @@
 import { type Connection, integerAt } from '../connection.js';
-import type { FilePosition } from '../file-reads.js';
+import type { Point } from '../../application/ports/catalog.js';
 
 /** What a copy says about itself. */
 export interface FileFacts {
   /** 0: there is no schema. */
   readonly schemaVersion: number;
   /** Undefined without a schema that has positions. */
-  readonly position: FilePosition | undefined;
+  readonly position: Point | undefined;
 }
 
 /** Reads them in one snapshot; some 50 µs. */
@@ -32,11 +32,6 @@ export function factsOf(connection: Connection): FileFacts {
   }
 }
 
-/** Tells whether `there` has all that `wanted` had: frames count within an epoch, and a newer epoch has all of an older. */
-export function reaches(there: FilePosition, wanted: FilePosition): boolean {
-  return there.epoch > wanted.epoch || (there.epoch === wanted.epoch && there.frame >= wanted.frame);
-}
-
-export function positionText(position: FilePosition | undefined): string {
+export function positionText(position: Point | undefined): string {
   return position === undefined ? 'none' : `${position.epoch}:${position.frame}`;
 }

@@ -11,7 +11,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { FilePosition } from '../file-reads.js';
+import type { Point } from '../../application/ports/catalog.js';
 import type { ReplicaLog } from './replica-log.js';
 
 const STATE = 'replica.json';
@@ -21,7 +21,7 @@ export interface ReplicaState {
   /** The generation in use; 0 before the first is whole. */
   readonly generation: number;
   /** A position that it has had: the first that was seen of its epoch, or the last of all when the node was stopped in order. */
-  readonly position: FilePosition;
+  readonly position: Point;
   /** Why the generation may be read but not brought forward; empty when it may. */
   readonly condemned: string;
 }
@@ -78,7 +78,7 @@ export class Generations {
   }
 
   /** Puts the generation in use, or its position forward. */
-  async record(generation: number, position: FilePosition): Promise<void> {
+  async record(generation: number, position: Point): Promise<void> {
     await this.#write({ generation, position, condemned: '' });
   }
 
@@ -88,7 +88,7 @@ export class Generations {
   }
 
   /** Says where the generation in use was when the node stopped. */
-  async settle(position: FilePosition): Promise<void> {
+  async settle(position: Point): Promise<void> {
     if (this.#state.generation > 0) await this.#write({ ...this.#state, position });
   }
 

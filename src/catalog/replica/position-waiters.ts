@@ -1,8 +1,8 @@
-import type { FilePosition } from '../file-reads.js';
-import { reaches } from './file-facts.js';
+import type { Point } from '../../application/ports/catalog.js';
+import { isReached } from '../../application/position.js';
 
 interface Waiter {
-  readonly wanted: FilePosition;
+  readonly wanted: Point;
   readonly timer: NodeJS.Timeout;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -17,7 +17,7 @@ export class PositionWaiters {
   }
 
   /** Resolves when `settle` is told of the position; rejects with `late()` after the time. */
-  async wait(wanted: FilePosition, timeoutMs: number, late: () => Error): Promise<void> {
+  async wait(wanted: Point, timeoutMs: number, late: () => Error): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter);
@@ -28,9 +28,9 @@ export class PositionWaiters {
     });
   }
 
-  settle(there: FilePosition): void {
+  settle(there: Point): void {
     for (const waiter of this.#waiters) {
-      if (!reaches(there, waiter.wanted)) continue;
+      if (!isReached(there, waiter.wanted)) continue;
       this.#waiters.delete(waiter);
       clearTimeout(waiter.timer);
       waiter.resolve();

@@ -10,11 +10,11 @@ import type {
 import { failedWith, ServiceError } from '../../base/service-error.js';
 import type { ImageQuery } from '../../domain/image-query.js';
 import type { Image } from '../../domain/image.js';
-import type { FilePosition } from '../file-reads.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import { CopyKeeper } from './copy-keeper.js';
 import type { CopyReads } from './copy-reads.js';
-import { type FileFacts, positionText, reaches } from './file-facts.js';
+import { isReached } from '../../application/position.js';
+import { type FileFacts, positionText } from './file-facts.js';
 import { Generations } from './generations.js';
 import { PositionWaiters } from './position-waiters.js';
 import type { ReplicaLog } from './replica-log.js';
@@ -207,12 +207,12 @@ export class ReplicaCatalog implements Catalog {
     return new ServiceError('UNAVAILABLE', `this node has no copy of the catalog yet: ${trouble}`);
   }
 
-  #reached(wanted: FilePosition): boolean {
+  #reached(wanted: Point): boolean {
     const there = this.#facts?.position;
-    return there !== undefined && reaches(there, wanted);
+    return there !== undefined && isReached(there, wanted);
   }
 
-  #lateError(wanted: FilePosition): ServiceError {
+  #lateError(wanted: Point): ServiceError {
     const [expected, found] = [positionText(wanted), positionText(this.#facts?.position)];
     const staleness = this.stalenessMs();
     const age = staleness === null ? 'was not synced since the start' : `is ${Math.round(staleness)} ms old`;
@@ -277,7 +277,7 @@ export class ReplicaCatalog implements Catalog {
 }
 
 /** The last operation's id is not known here; a position is compared by its epoch and frame. */
-function positionOf(position: FilePosition | undefined): Position {
+function positionOf(position: Point | undefined): Position {
   return { epoch: position?.epoch ?? 0, frame: position?.frame ?? 0, opId: '' };
 }
 
