@@ -1,5 +1,5 @@
 import type { Log } from '../application/log.js';
-import { positionText } from '../application/position.js';
+import { positionText } from '../domain/position.js';
 import type { Catalog } from '../application/ports/catalog.js';
 import type { RunningUploads } from '../application/running-uploads.js';
 import type { StoreRegistry } from '../application/store-registry.js';

@@ -1,9 +1,9 @@
+import type { Point } from '../domain/position.js';
 import type {
   Catalog,
   CatalogReader,
   CatalogStatus,
   Effect,
-  Point,
   ReadOptions,
   WriteResult,
 } from '../application/ports/catalog.js';

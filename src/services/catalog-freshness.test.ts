@@ -1,7 +1,7 @@
+import type { Point } from '../domain/position.js';
 import { expect, it } from 'vitest';
 import { asProjectId } from '../base/brand.js';
-import { isReached, parsePosition, positionText } from '../application/position.js';
-import type { Point } from '../application/ports/catalog.js';
+import { isReached, parsePosition, positionText } from '../domain/position.js';
 import type { Caller } from '../domain/caller.js';
 import { CatalogFreshness } from './catalog-freshness.js';
 import { OwnWrites } from './own-writes.js';

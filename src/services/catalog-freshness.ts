@@ -1,5 +1,5 @@
 import type { Caller } from '../domain/caller.js';
-import { parsePosition, positionText } from '../application/position.js';
+import { parsePosition, positionText } from '../domain/position.js';
 import type { Catalog } from '../application/ports/catalog.js';
 import type { OwnWrites } from './own-writes.js';
 import type { ServiceContext } from './service-context.js';

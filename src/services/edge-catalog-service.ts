@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallOptions } from 'nice-grpc-common';
 import { failedWith } from '../base/service-error.js';
-import { parsePosition } from '../application/position.js';
+import { parsePosition } from '../domain/position.js';
 import type { Catalog } from '../application/ports/catalog.js';
 import type { Caller } from '../domain/caller.js';
 import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';

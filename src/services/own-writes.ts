@@ -1,6 +1,6 @@
+import type { Point } from '../domain/position.js';
 import { LRUCache } from 'lru-cache';
-import { isReached } from '../application/position.js';
-import type { Point } from '../application/ports/catalog.js';
+import { isReached } from '../domain/position.js';
 import type { Caller } from '../domain/caller.js';
 
 /** Callers whose last write is remembered. */

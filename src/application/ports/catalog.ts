@@ -8,6 +8,7 @@ import type { ClusterNode } from '../../domain/cluster-node.js';
 import type { ImageQuery } from '../../domain/image-query.js';
 import type { Image } from '../../domain/image.js';
 import type { Member } from '../../domain/member.js';
+import type { Point } from '../../domain/position.js';
 
 /** A running upload, leased to a node. */
 export interface UploadLease {
@@ -58,12 +59,6 @@ export type Effect =
   | { readonly kind: 'add-garbage'; readonly garbage: Garbage }
   | { readonly kind: 'remove-garbage'; readonly garbage: Garbage }
   | { readonly kind: 'put-node'; readonly node: ClusterNode };
-
-/** A point in the history of the catalog: a later epoch is newer, whatever its frames. */
-export interface Point {
-  readonly epoch: number;
-  readonly frame: number;
-}
 
 /** The point of a write, with the operation that made it. */
 export interface Position extends Point {

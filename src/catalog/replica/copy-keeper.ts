@@ -9,12 +9,12 @@
  *   following --damaged, foreign, missing files--> copying --filled--> checking --good--> following(g+1)
  *   copying, checking --damaged--> resting --pause over--> copying(g+2)
  */
-import type { Point } from '../../application/ports/catalog.js';
+import type { Point } from '../../domain/position.js';
 import { checkCopy } from './check-copy.js';
 import { CopyPauses } from './copy-pauses.js';
 import { CopyReads } from './copy-reads.js';
 import { CopyVerifier } from './copy-verifier.js';
-import { isReached } from '../../application/position.js';
+import { isReached } from '../../domain/position.js';
 import { type FileFacts, positionText } from './file-facts.js';
 import { FileWatch } from './file-watch.js';
 import type { Generations } from './generations.js';

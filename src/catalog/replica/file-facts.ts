@@ -1,5 +1,5 @@
+import type { Point } from '../../domain/position.js';
 import { type Connection, integerAt } from '../connection.js';
-import type { Point } from '../../application/ports/catalog.js';
 
 /** What a copy says about itself. */
 export interface FileFacts {

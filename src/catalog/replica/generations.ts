@@ -8,10 +8,10 @@
  *                                 with nothing, and says it is up to date
  *   replica.lock                  held by the process that syncs
  */
+import type { Point } from '../../domain/position.js';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Point } from '../../application/ports/catalog.js';
 import type { ReplicaLog } from './replica-log.js';
 
 const STATE = 'replica.json';

@@ -1,5 +1,5 @@
-import type { Point } from '../../application/ports/catalog.js';
-import { isReached } from '../../application/position.js';
+import type { Point } from '../../domain/position.js';
+import { isReached } from '../../domain/position.js';
 
 interface Waiter {
   readonly wanted: Point;

@@ -1,8 +1,8 @@
+import type { Point } from '../../domain/position.js';
 import type {
   Catalog,
   CatalogReader,
   CatalogStatus,
-  Point,
   Position,
   ReadOptions,
   WriteResult,
@@ -13,7 +13,7 @@ import type { Image } from '../../domain/image.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import { CopyKeeper } from './copy-keeper.js';
 import type { CopyReads } from './copy-reads.js';
-import { isReached } from '../../application/position.js';
+import { isReached } from '../../domain/position.js';
 import { type FileFacts, positionText } from './file-facts.js';
 import { Generations } from './generations.js';
 import { PositionWaiters } from './position-waiters.js';

@@ -1,5 +1,10 @@
 import { ServiceError } from '../base/service-error.js';
-import type { Point } from './ports/catalog.js';
+
+/** A point in the history of the catalog: a later epoch is newer, whatever its frames. */
+export interface Point {
+  readonly epoch: number;
+  readonly frame: number;
+}
 
 /** Writes a point as callers see it: `epoch.frame`. */
 export function positionText({ epoch, frame }: Point): string {
