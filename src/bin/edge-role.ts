@@ -40,7 +40,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const replica = await openReplicaCatalog({
     directory: join(config.node.dataDir, 'replica'),
-    source: () => membership.join(),
+    source: async () => ({ ...(await membership.join()), ...syncUrlOf(config) }),
     syncIntervalMs: config.catalog.syncIntervalMs,
     log,
   });
@@ -82,6 +82,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
 
 function tlsOf(tls: NonNullable<Config['tls']>): { ca?: string; cert?: string; key?: string } {
   return tls.clientCaFile === null ? {} : { ca: tls.clientCaFile, cert: tls.certFile, key: tls.keyFile };
+}
+
+// A tunnel may end at another address than the authority knows of.
+function syncUrlOf({ catalog }: Config): { syncUrl?: string } {
+  return catalog.syncUrl === null ? {} : { syncUrl: catalog.syncUrl };
 }
 
 function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {

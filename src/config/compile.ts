@@ -40,6 +40,7 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
     catalog: {
       primary: orNull(raw.catalog.primary),
       clusterKeyFile: pathOrNull(raw.catalog.cluster_key_file),
+      syncUrl: raw.catalog.sync_url === '' ? null : webUrl(raw.catalog.sync_url, 'catalog.sync_url', context),
       syncIntervalMs: durationMs(raw.catalog.sync_interval),
       maxStalenessMs: durationMs(raw.catalog.max_staleness),
       durability: raw.catalog.durability,

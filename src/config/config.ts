@@ -48,6 +48,8 @@ export interface AuthConfig {
 export interface CatalogConfig {
   readonly primary: string | null;
   readonly clusterKeyFile: string | null;
+  /** null: where the authority says. */
+  readonly syncUrl: string | null;
   readonly syncIntervalMs: number;
   readonly maxStalenessMs: number;
   readonly durability: 'primary' | 'replica';

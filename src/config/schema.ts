@@ -59,6 +59,7 @@ const catalog = Type.Object(
   {
     primary: text('', 'gRPC address of the authority; set: this node is an edge.', 'HOST:PORT'),
     cluster_key_file: text('', 'File with the key that joins a cluster.', 'a path'),
+    sync_url: text('', 'Where an edge copies the catalog from; not set: where the authority says.', 'a URL'),
     sync_interval: duration('1s', 'How often an edge asks for changes.'),
     max_staleness: duration('24h', 'How long a cut-off edge serves images that are not public.'),
     durability: choice(['primary', 'replica'], 'primary', 'What must hold a write before it is acknowledged.'),
