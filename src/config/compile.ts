@@ -101,6 +101,7 @@ function compileKeystone(raw: RawOptions['auth']['keystone'], context: Context):
     region: orNull(raw.region),
     caFile: pathOrNull(raw.ca_file),
     cacheTtlMs: durationMs(raw.cache_ttl),
+    outageTtlMs: durationMs(raw.outage_ttl),
   };
 }
 
@@ -170,6 +171,9 @@ function compileGateway(raw: RawOptions['gateway'], context: Context): Config['g
     v1Enabled: raw.v1_enabled,
     publicEndpoint: raw.public_endpoint === '' ? null : webUrl(raw.public_endpoint, 'gateway.public_endpoint', context),
     trustedProxies: raw.trusted_proxies,
+    nodes: raw.nodes,
+    nodesHttp: raw.nodes_http.map((url) => webUrl(url, 'gateway.nodes_http', context)),
+    nodesCaFile: pathOrNull(raw.nodes_ca_file),
   };
 }
 

@@ -35,6 +35,7 @@ export interface KeystoneConfig {
   readonly region: string | null;
   readonly caFile: string | null;
   readonly cacheTtlMs: number;
+  readonly outageTtlMs: number;
 }
 
 export interface AuthConfig {
@@ -128,6 +129,10 @@ export interface GatewayConfig {
   /** Without a slash at its end. */
   readonly publicEndpoint: string | null;
   readonly trustedProxies: readonly string[];
+  /** Nodes of a gateway alone: gRPC addresses, and the URLs of the same nodes. */
+  readonly nodes: readonly string[];
+  readonly nodesHttp: readonly string[];
+  readonly nodesCaFile: string | null;
 }
 
 export interface Config {

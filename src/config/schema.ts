@@ -39,6 +39,7 @@ const keystone = Type.Object(
     region: text('', 'The region of this service in the catalog.'),
     ca_file: text('', 'CA (PEM) of the Identity service; not set: those of the system.', 'a path'),
     cache_ttl: duration('5m', 'How long a validated token is believed; a revoked one works so long at most.'),
+    outage_ttl: duration('24h', 'How long it is believed when Keystone does not answer; never past its end.'),
   },
   closed,
 );
@@ -167,6 +168,9 @@ const gateway = Type.Object(
     v1_enabled: toggle(true, 'Serves the Images API v1 too.'),
     public_endpoint: text('', 'The URL by which clients reach the gateway; not set: from the request.', 'a URL'),
     trusted_proxies: textList([], 'Addresses or networks whose X-Forwarded headers are believed.'),
+    nodes: textList([], 'oriel gateway: gRPC addresses of its nodes, the preferred one first.'),
+    nodes_http: textList([], 'oriel gateway: the URLs of the same nodes, in the same order.'),
+    nodes_ca_file: text('', 'oriel gateway: CA (PEM) of the nodes; not set: no TLS to them.', 'a path'),
   },
   closed,
 );
