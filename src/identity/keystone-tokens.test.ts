@@ -28,7 +28,12 @@ class FakeKeystone implements TokenValidator {
 function setUp() {
   const keystone = new FakeKeystone();
   const clock = { now: START_MS, nowMs: () => clock.now };
-  const tokens = new KeystoneTokens(keystone, { cacheTtlMs: 60_000, outageTtlMs: 600_000, clock, log: { warn: () => undefined } });
+  const tokens = new KeystoneTokens(keystone, {
+    cacheTtlMs: 60_000,
+    outageTtlMs: 600_000,
+    clock,
+    log: { warn: () => undefined },
+  });
   return { keystone, clock, tokens };
 }
 

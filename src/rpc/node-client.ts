@@ -67,7 +67,8 @@ export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
     data: factory.create(DataServiceDefinition, channel, { '*': moving }),
     node: factory.create(NodeServiceDefinition, channel, { '*': brief }),
     async checkHealth(checking) {
-      const { status } = await health.check({ service: '' }, { signal: checking });
+      const answer = await health.check({ service: '' }, { signal: checking });
+      const status: number = answer.status;
       if (status !== SERVING) throw new ServiceError('UNAVAILABLE', 'The node says that it does not serve.');
     },
     close: () => channel.close(),
@@ -124,7 +125,7 @@ function fromClientError(error: ClientError, node: string): ServiceError {
     // google.rpc.ErrorInfo: the reason in the words of base/error-table.ts.
     if (detail.$type === 'google.rpc.ErrorInfo' && detail.domain === 'oriel' && isReason(detail.reason)) {
       // Whom the node could not reach is not for us to avoid: it answered itself.
-      const { unreachable: _theirs, ...details } = detail.metadata;
+      const details = Object.fromEntries(Object.entries(detail.metadata).filter(([name]) => !(name in UNREACHABLE)));
       return new ServiceError(detail.reason, error.details, { details, cause: error });
     }
   }

@@ -23,7 +23,14 @@ const canMount = hasTool('unshare', [UNSHARE, 'mount', '-t', 'tmpfs', 'tmpfs', '
 
 /** Mounts a small file system at the folder and becomes the command. */
 function smallFileSystem(folder: string): readonly string[] {
-  return ['unshare', UNSHARE, 'sh', '-c', 'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && exec "$@"', folder];
+  return [
+    'unshare',
+    UNSHARE,
+    'sh',
+    '-c',
+    'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && exec "$@"',
+    folder,
+  ];
 }
 
 /** A node's folder as the test sees it. */
@@ -141,7 +148,7 @@ describe.skipIf(!canMount)('a full disk in a cluster', () => {
 
 describe('an edge that starts again', () => {
   let cluster: TestCluster;
-  const MAX_STALENESS_S = 4;
+  const MAX_STALENESS_S = 3;
 
   beforeAll(async () => {
     cluster = await startCluster(1, {

@@ -11,7 +11,7 @@ import { RestClient } from '../support/rest-client.js';
 
 const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 /** More than what the sockets of a download hold, so that its node still sends. */
-const BIG_BYTES = 64 * 1024 * 1024;
+const BIG_BYTES = 32 * 1024 * 1024;
 
 let cluster: TestCluster;
 let gateway: TestGateway;

@@ -12,9 +12,7 @@ export interface TestGateway {
 }
 
 /** Starts a gateway in front of the nodes, the first of which it prefers, and waits for its line `ready …`. */
-export async function startGateway(
-  nodes: readonly Pick<TestNode, 'grpcAddress' | 'httpUrl'>[],
-): Promise<TestGateway> {
+export async function startGateway(nodes: readonly Pick<TestNode, 'grpcAddress' | 'httpUrl'>[]): Promise<TestGateway> {
   const each = nodes.flatMap((node) => ['--node', node.grpcAddress, '--node-http', node.httpUrl]);
   const gateway = spawn(process.execPath, [ORIEL_PROGRAM, 'gateway', '--http', '127.0.0.1:0', ...each], {
     cwd: REPOSITORY,

@@ -96,23 +96,24 @@ export class NodePool {
 
   /** Runs a call at the first node that is up, and at the next when it does not answer or cannot now. */
   async run<T>(caller: AbortSignal, call: (stay: Stay) => Promise<T>): Promise<T> {
-    let first: unknown;
+    const failures: unknown[] = [];
     for (const stay of this.stays(caller)) {
       try {
         return await call(stay);
       } catch (error) {
         const failure = stay.failure(error);
         if (caller.aborted || !mayGoElsewhere(failure)) throw failure;
-        first ??= failure;
+        failures.push(failure);
       } finally {
         stay.end();
       }
     }
-    throw first ?? this.noNode();
+    throw this.verdict(failures);
   }
 
-  /** What a caller is told when no node is up. */
-  noNode(): ServiceError {
+  /** What a caller is told after these failures: the first, since the preferred node knows best; that no node is up. */
+  verdict(failures: readonly unknown[]): unknown {
+    if (failures.length > 0) return failures[0];
     return new ServiceError('UNAVAILABLE', 'No node of the service answers this gateway now.', {
       details: { ...UNREACHABLE, retry_after: '5' },
     });
@@ -147,6 +148,7 @@ class Member {
   readonly #stop = new AbortController();
   #pauseMs = PAUSE_MIN_MS;
   #timer: NodeJS.Timeout | undefined;
+  #asked: AbortController | undefined;
 
   constructor(node: GatewayNode, log: GatewayLog) {
     this.node = node;
@@ -164,8 +166,11 @@ class Member {
 
   async check(): Promise<void> {
     clearTimeout(this.#timer);
+    // Ends the check of a node that is stopped, too: they would pile up.
+    const asked = new AbortController();
+    this.#asked = asked;
     try {
-      await within(this.node.check(this.#stop.signal), CHECK_DEADLINE_MS);
+      await within(this.node.check(asked.signal), CHECK_DEADLINE_MS);
       if (this.why !== undefined) this.#log.info({ node: this.node.name }, 'the node answers again');
       this.why = undefined;
       this.#checkLater(CHECK_EVERY_MS);
@@ -178,11 +183,14 @@ class Member {
         this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MAX_MS);
         this.#checkLater(this.#pauseMs);
       }
+    } finally {
+      asked.abort();
     }
   }
 
   close(): void {
     this.#stop.abort();
+    this.#asked?.abort();
     clearTimeout(this.#timer);
   }
 

@@ -39,7 +39,7 @@ function callWith({ signal, onHeader }: CallOptions, metadata: Metadata): CallOp
 
 /** Opens the read at the first node that can; the stay ends with the read. */
 async function openSomewhere(pool: NodePool, request: ReadRequest, call: CallOptions): Promise<OpenAt | undefined> {
-  let first: unknown;
+  const failures: unknown[] = [];
   for (const stay of pool.stays(call.signal)) {
     let read: OpenedRead | undefined;
     try {
@@ -49,12 +49,12 @@ async function openSomewhere(pool: NodePool, request: ReadRequest, call: CallOpt
     } catch (error) {
       const failure = stay.failure(error);
       if (call.signal.aborted || !mayGoElsewhere(failure)) throw failure;
-      first ??= failure;
+      failures.push(failure);
     } finally {
       if (read === undefined) stay.end();
     }
   }
-  throw first ?? pool.noNode();
+  throw pool.verdict(failures);
 }
 
 async function* chunksFrom(
@@ -129,11 +129,11 @@ async function write(
     positions.note(call.metadata, header);
     call.onHeader?.(header);
   };
-  let begun = false;
-  let first: unknown;
+  const state = { begun: false };
+  const failures: unknown[] = [];
   for (const stay of pool.stays(call.signal)) {
     const watched = (async function* () {
-      begun = true;
+      state.begun = true;
       // The bytes are there once: the upload now ends where it began, for better or worse.
       stay.hold();
       yield* source;
@@ -145,14 +145,14 @@ async function write(
         onHeader,
       });
     } catch (error) {
-      const failure = stay.failure(error, begun ? 'midway' : 'at the start');
+      const failure = stay.failure(error, state.begun ? 'midway' : 'at the start');
       // A node that was lost may have begun: what the next one says then is about that.
-      if (first !== undefined && failedWith(failure, 'STATE_CONFLICT')) throw first;
-      if (begun || call.signal.aborted || !mayGoElsewhere(failure)) throw failure;
-      first ??= failure;
+      if (failures.length > 0 && failedWith(failure, 'STATE_CONFLICT')) throw failures[0];
+      if (state.begun || call.signal.aborted || !mayGoElsewhere(failure)) throw failure;
+      failures.push(failure);
     } finally {
       stay.end();
     }
   }
-  throw first ?? pool.noNode();
+  throw pool.verdict(failures);
 }

@@ -97,13 +97,14 @@ function once<Request, Response>(pool: NodePool, of: Of<Request, Response>): Met
         stay.end();
       }
     }
-    throw pool.noNode();
+    throw pool.verdict([]);
   };
 }
 
 // The options may be of a class whose signal is a getter: a spread would lose it (exchange.ts).
 function headerOf(options: CallOptions | undefined): Pick<CallOptions, 'onHeader'> {
-  return options?.onHeader === undefined ? {} : { onHeader: options.onHeader };
+  if (options?.onHeader === undefined) return {};
+  return { onHeader: (header) => options.onHeader?.(header) };
 }
 
 function metadataOf(options: CallOptions | undefined): Metadata {
