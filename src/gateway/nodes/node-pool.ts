@@ -4,14 +4,18 @@
  *   up --a check or a call meets no answer--> down --a check is answered--> up
  *
  * A node that is up is checked each second; one that is down after a pause, which doubles. What runs at a node that goes down
- * is given up at once, so that it can go on at another.
+ * is given up at once, so that it can go on at another. The last node that is up is kept while it is silent: it may be busy, and
+ * nobody is better. One that a call got an answer from while a check did not is busy, too.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { isUnreachable, ServiceError, UNREACHABLE } from '../../base/service-error.js';
 import type { GatewayBackend, GatewayLog, Readiness } from '../gateway-options.js';
 
 const CHECK_EVERY_MS = 1000;
-/** A node that is alive answers in a millisecond; a busy one may take a while. */
-const CHECK_DEADLINE_MS = 2000;
+/** A node that is alive answers in a millisecond; a busy one may take a while. In steps: were this process itself held up, a
+ *  single timer would be over before the answer that has come is read. */
+const CHECK_STEP_MS = 500;
+const CHECK_STEPS = 6;
 const PAUSE_MIN_MS = 250;
 const PAUSE_MAX_MS = 8000;
 
@@ -51,6 +55,11 @@ export class Stay {
     this.#member.running.delete(this.#own);
   }
 
+  /** The node answered. */
+  answered(): void {
+    this.#member.answeredMs = performance.now();
+  }
+
   end(): void {
     this.hold();
     this.#caller.removeEventListener('abort', this.#onCaller);
@@ -67,7 +76,8 @@ export class Stay {
         cause: error,
         details: UNREACHABLE,
       });
-    if (when === 'at the start' && isUnreachable(error)) this.#member.goDown(error.message);
+    if (!isUnreachable(error)) this.answered();
+    else if (when === 'at the start') this.#member.goDown(error.message);
     return error;
   }
 }
@@ -81,7 +91,7 @@ export class NodePool {
   readonly #members: readonly Member[];
 
   constructor(nodes: readonly GatewayNode[], log: GatewayLog) {
-    this.#members = nodes.map((node) => new Member(node, log));
+    this.#members = nodes.map((node) => new Member(node, { log, isLast: (member) => this.#isLast(member) }));
   }
 
   /** How many failures a caller can meet before every node has been tried. */
@@ -99,7 +109,9 @@ export class NodePool {
     const failures: unknown[] = [];
     for (const stay of this.stays(caller)) {
       try {
-        return await call(stay);
+        const answer = await call(stay);
+        stay.answered();
+        return answer;
       } catch (error) {
         const failure = stay.failure(error);
         if (caller.aborted || !mayGoElsewhere(failure)) throw failure;
@@ -111,12 +123,16 @@ export class NodePool {
     throw this.verdict(failures);
   }
 
-  /** What a caller is told after these failures: the first, since the preferred node knows best; that no node is up. */
+  /** What a caller is told after these failures: the first that is a node's own word, or that no node is up. */
   verdict(failures: readonly unknown[]): unknown {
-    if (failures.length > 0) return failures[0];
-    return new ServiceError('UNAVAILABLE', 'No node of the service answers this gateway now.', {
-      details: { ...UNREACHABLE, retry_after: '5' },
-    });
+    const said = failures.find((error) => !isUnreachable(error) || error.reason !== 'UNAVAILABLE');
+    return (
+      said ??
+      new ServiceError('UNAVAILABLE', 'No node of the service answers this gateway now.', {
+        cause: failures[0],
+        details: { ...UNREACHABLE, retry_after: '5' },
+      })
+    );
   }
 
   /** Ready while one node is. */
@@ -137,6 +153,20 @@ export class NodePool {
   close(): void {
     for (const member of this.#members) member.close();
   }
+
+  #isLast(member: Member): boolean {
+    return this.#members.every((other) => other === member || other.why !== undefined);
+  }
+}
+
+class SilentError extends Error {
+  override readonly name = 'SilentError';
+}
+
+interface Surroundings {
+  readonly log: GatewayLog;
+  /** Tells whether no other node is up. */
+  isLast(member: Member): boolean;
 }
 
 class Member {
@@ -144,21 +174,23 @@ class Member {
   readonly running = new Set<AbortController>();
   /** Why it is down; undefined while it is up. */
   why: string | undefined;
-  readonly #log: GatewayLog;
+  /** When a call got an answer from it, by performance.now(). */
+  answeredMs = 0;
+  readonly #around: Surroundings;
   readonly #stop = new AbortController();
   #pauseMs = PAUSE_MIN_MS;
   #timer: NodeJS.Timeout | undefined;
   #asked: AbortController | undefined;
 
-  constructor(node: GatewayNode, log: GatewayLog) {
+  constructor(node: GatewayNode, around: Surroundings) {
     this.node = node;
-    this.#log = log;
+    this.#around = around;
   }
 
   goDown(why: string): void {
     if (this.why !== undefined || this.#stop.signal.aborted) return;
     this.why = why;
-    this.#log.warn({ node: this.node.name, problem: why }, 'a node does not answer; requests go to the others');
+    this.#around.log.warn({ node: this.node.name, problem: why }, 'a node does not answer; requests go to the others');
     for (const call of [...this.running]) call.abort();
     this.#pauseMs = PAUSE_MIN_MS;
     this.#checkLater(PAUSE_MIN_MS);
@@ -169,13 +201,19 @@ class Member {
     // Ends the check of a node that is stopped, too: they would pile up.
     const asked = new AbortController();
     this.#asked = asked;
+    const askedMs = performance.now();
     try {
-      await within(this.node.check(asked.signal), CHECK_DEADLINE_MS);
-      if (this.why !== undefined) this.#log.info({ node: this.node.name }, 'the node answers again');
+      await soon(this.node.check(asked.signal));
+      if (this.why !== undefined) this.#around.log.info({ node: this.node.name }, 'the node answers again');
       this.why = undefined;
       this.#checkLater(CHECK_EVERY_MS);
     } catch (error) {
       if (this.#stop.signal.aborted) return;
+      const isBusy = this.answeredMs > askedMs || this.#around.isLast(this);
+      if (error instanceof SilentError && this.why === undefined && isBusy) {
+        this.#checkLater(CHECK_EVERY_MS);
+        return;
+      }
       const why = error instanceof Error ? error.message : String(error);
       if (this.why === undefined) this.goDown(why);
       else {
@@ -202,14 +240,15 @@ class Member {
   }
 }
 
-async function within(answer: Promise<void>, limitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer to a health check within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+async function soon(answer: Promise<void>): Promise<void> {
+  const state = { ended: false };
+  const end = (): void => {
+    state.ended = true;
+  };
+  // Handled here already; what it comes to is awaited below.
+  const settled = answer.then(end, end);
+  for (let step = 0; step < CHECK_STEPS && !state.ended; step += 1)
+    await Promise.race([settled, pause(CHECK_STEP_MS, undefined, { ref: false })]);
+  if (!state.ended) throw new SilentError(`no answer to a health check within ${CHECK_STEP_MS * CHECK_STEPS} ms`);
+  await answer;
 }

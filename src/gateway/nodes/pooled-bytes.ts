@@ -44,8 +44,8 @@ async function openSomewhere(pool: NodePool, request: ReadRequest, call: CallOpt
     let read: OpenedRead | undefined;
     try {
       read = await stay.backend.bytes.openRead(request, { ...call, signal: stay.signal });
-      if (read === undefined) return undefined;
-      return { read, stay };
+      stay.answered();
+      return read === undefined ? undefined : { read, stay };
     } catch (error) {
       const failure = stay.failure(error);
       if (call.signal.aborted || !mayGoElsewhere(failure)) throw failure;
