@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Log } from '../application/log.js';
 import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
 import { adoptEmbeddedCatalog } from '../catalog/primary/adopt-embedded.js';
@@ -12,8 +13,11 @@ import { freshCatalog } from '../services/fresh-catalog.js';
 import { AuthorityMethods } from '../services/authority-methods.js';
 import { freshReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';
+import { openSyncFront } from '../cluster/sync-front.js';
+import { advertisedHost, urlHost } from './advertised.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
+import { type ClusterTls, clusterTlsOf } from './tls-files.js';
 
 const ANNOUNCE_EVERY_MS = 10_000;
 
@@ -42,14 +46,26 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     );
   const clusterKey = readClusterKey(keyFile);
   if (primary.adopt !== undefined) adoptEmbeddedCatalog({ from: primary.adopt, dataDir: config.node.dataDir });
-  const opened = await openPrimaryCatalog({ dataDir: config.node.dataDir, sqldPort: primary.sqldPort, log });
+  const tls = clusterTlsOf(config);
+  const opened = await openPrimaryCatalog({
+    dataDir: config.node.dataDir,
+    // With TLS the port is that of the way in, and sqld behind it takes a free one.
+    sqldPort: tls === undefined ? primary.sqldPort : 0,
+    log,
+  });
   const { catalog } = opened;
+  const wayIn = await openWayIn(opened.syncPort, { config, port: primary.sqldPort, tls, log }).catch(
+    async (error: unknown) => {
+      await opened.close();
+      throw error;
+    },
+  );
   const clock = { nowMs: () => Date.now() };
   const registry = new NodeRegistry({ catalog, clock, ids: { uuid: () => randomUUID() } });
   const peers = new HttpPeerObjects({
     find: (wanted) => findNode(catalog, wanted),
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), clock.nowMs()),
-    ca: undefined,
+    tls: tls?.texts,
   });
   const freshness = new CatalogFreshness(catalog, null);
   const announce = async (): Promise<void> => registry.announce(self.said(), await self.health(catalog));
@@ -63,7 +79,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     cluster: new AuthorityMethods({
       ...{ nodeId, registry, clock },
       proves: (id, publicKey, proof) => clusterKey.proves(id, publicKey, proof),
-      syncUrl: `http://127.0.0.1:${opened.syncPort}`,
+      syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
     services: (local) => ({ catalog: freshCatalog(local, freshness), reading: freshReading(freshness) }),
@@ -77,8 +93,23 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     },
     async close() {
       clearInterval(timer);
+      await wayIn.close();
       await peers.close();
       await opened.close();
     },
+  };
+}
+
+/** Where edges copy the catalog from: sqld itself on the loopback, or TLS in front of it. */
+async function openWayIn(
+  sqldPort: number,
+  facts: { readonly config: Config; readonly port: number; readonly tls: ClusterTls | undefined; readonly log: Log },
+): Promise<{ readonly syncUrl: string; close(): Promise<void> }> {
+  const { config, port, tls, log } = facts;
+  if (tls === undefined) return { syncUrl: `http://127.0.0.1:${sqldPort}`, close: () => Promise.resolve() };
+  const front = await openSyncFront({ host: config.node.grpc.host, port, tls: tls.texts, sqldPort, log });
+  return {
+    syncUrl: `https://${urlHost(advertisedHost(config.node))}:${front.port}`,
+    close: () => front.close(),
   };
 }

@@ -15,8 +15,9 @@ import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
 import { OwnWrites } from '../services/own-writes.js';
-import type { NodeRole, Self } from './node-role.js';
 import { findNode } from './find-node.js';
+import type { NodeRole, Self } from './node-role.js';
+import { clusterTlsOf } from './tls-files.js';
 
 const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 
@@ -28,9 +29,9 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   if (keyFile === null)
     throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
   const proof = readClusterKey(keyFile).proof(nodeId, key.publicKey);
-  const tls = config.tls === null ? {} : tlsOf(config.tls);
+  const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
-    address: { node: primary, token: undefined, ...tls },
+    address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
     sign: (caller) => signStatement(key.privateKey, nodeId, caller, membership.nowMs()),
     log,
   });
@@ -40,14 +41,18 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const replica = await openReplicaCatalog({
     directory: join(config.node.dataDir, 'replica'),
-    source: async () => ({ ...(await membership.join()), ...syncUrlOf(config) }),
+    source: async () => ({
+      ...(await membership.join()),
+      ...(tls === undefined ? {} : { caFile: tls.caFile }),
+      ...syncUrlOf(config),
+    }),
     syncIntervalMs: config.catalog.syncIntervalMs,
     log,
   });
   const peers = new HttpPeerObjects({
     find: (wanted) => findNode(replica, wanted),
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), membership.nowMs()),
-    ca: undefined,
+    tls: tls?.texts,
   });
   const ownWrites = new OwnWrites();
   const freshness = new CatalogFreshness(replica, ownWrites);
@@ -78,10 +83,6 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       link.close();
     },
   };
-}
-
-function tlsOf(tls: NonNullable<Config['tls']>): { ca?: string; cert?: string; key?: string } {
-  return tls.clientCaFile === null ? {} : { ca: tls.clientCaFile, cert: tls.certFile, key: tls.keyFile };
 }
 
 // A tunnel may end at another address than the authority knows of.

@@ -15,6 +15,8 @@ export interface NodeConfig {
   readonly socketPath: string;
   readonly site: string;
   readonly stagingDir: string;
+  /** Name or address by which other nodes reach this one; null: as it listens. */
+  readonly advertise: string | null;
 }
 
 export interface TlsConfig {
@@ -51,6 +53,8 @@ export interface CatalogConfig {
   readonly clusterKeyFile: string | null;
   /** null: where the authority says. */
   readonly syncUrl: string | null;
+  /** PEM of the authority of the cluster's nodes; null: no TLS between them. */
+  readonly caFile: string | null;
   readonly syncIntervalMs: number;
   readonly maxStalenessMs: number;
   readonly durability: 'primary' | 'replica';

@@ -14,6 +14,10 @@ const node = Type.Object(
     grpc: text('127.0.0.1:9293', 'Where gRPC listens.', hostPort),
     socket: text('', 'Unix socket of gRPC; not set: oriel.sock in the data folder.', 'a path'),
     site: text('default', 'The site the node stands at.'),
+    advertise: text(
+      '',
+      "Host by which other nodes reach this one; not set: that of http, or the machine's name for 0.0.0.0.",
+    ),
     staging: text('', 'Folder of data that waits for its import; not set: staging in the data folder.', 'a folder'),
   },
   closed,
@@ -61,6 +65,7 @@ const catalog = Type.Object(
     primary: text('', 'gRPC address of the authority; set: this node is an edge.', 'HOST:PORT'),
     cluster_key_file: text('', 'File with the key that joins a cluster.', 'a path'),
     sync_url: text('', 'Where an edge copies the catalog from; not set: where the authority says.', 'a URL'),
+    ca_file: text('', "CA (PEM) of the cluster's nodes; set: they talk to each other by TLS alone.", 'a path'),
     sync_interval: duration('1s', 'How often an edge asks for changes.'),
     max_staleness: duration('24h', 'How long a cut-off edge serves images that are not public.'),
     durability: choice(['primary', 'replica'], 'primary', 'What must hold a write before it is acknowledged.'),
