@@ -41,7 +41,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const replica = await openReplicaCatalog({
     directory: join(config.node.dataDir, 'replica'),
-    source: async () => ({ ...(await membership.join()), ...(tls === undefined ? {} : { caFile: tls.caFile }) }),
+    source: async () => ({
+      ...(await membership.join()),
+      ...(tls === undefined ? {} : { caFile: tls.caFile }),
+      ...syncUrlOf(config),
+    }),
     syncIntervalMs: config.catalog.syncIntervalMs,
     log,
   });
@@ -79,6 +83,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       link.close();
     },
   };
+}
+
+// A tunnel may end at another address than the authority knows of.
+function syncUrlOf({ catalog }: Config): { syncUrl?: string } {
+  return catalog.syncUrl === null ? {} : { syncUrl: catalog.syncUrl };
 }
 
 function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {

@@ -35,24 +35,37 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
 
   addPrimary(program, env);
   addCluster(program);
-  const gateway = program.command('gateway').description('run the Images API alone, in front of a node');
+  addGateway(program, env);
+}
+
+function addGateway(program: Command, env: CliDeps['env']): void {
+  const gateway = program.command('gateway').description('run the Images API alone, in front of one or several nodes');
   gateway
     .option('--config <file>', 'configuration (TOML)')
     .option('--http <host:port>', 'Images API (127.0.0.1:9292)')
     .option('--log-level <level>', 'least level logged (info)')
-    .requiredOption('--node <host:port>', 'gRPC of the node, or unix:PATH')
-    .requiredOption('--node-http <url>', 'HTTP of the same node, for the bytes of images')
-    .option('--node-ca <file>', "authority of the node's certificate (PEM); turns TLS on");
+    .option('--node <host:port,…>', 'gRPC of a node, or unix:PATH; several: the first that answers is used', listed, [])
+    .option('--node-http <url,…>', 'HTTP of the same nodes in the same order, for the bytes of images', listed, [])
+    .option('--node-ca <file>', "authority of the nodes' certificates (PEM); turns TLS on");
   gateway.addHelpText(
     'after',
     '\nExample:\n  oriel gateway --http 127.0.0.1:9393 --node 127.0.0.1:9293 --node-http http://127.0.0.1:9292',
   );
-  gateway.action(async ({ config: file, node = '', nodeHttp = '', nodeCa, ...flags }: Given) => {
+  type Options = Omit<Given, 'node' | 'nodeHttp'> & { readonly node: string[]; readonly nodeHttp: string[] };
+  gateway.action(async ({ config: file, node, nodeHttp, nodeCa, ...flags }: Options) => {
     const { config } = loadConfig({ file, env, flags, processors: availableParallelism() });
     const { startGateway } = await import('./gateway.js');
-    const running = await startGateway(config, { node, nodeHttp, ca: nodeCa });
-    await untilSignal(`ready http=${running.http} node=${node}`, () => running.stop());
+    const nodes = node.length > 0 ? node : config.gateway.nodes;
+    const nodesHttp = nodeHttp.length > 0 ? nodeHttp : config.gateway.nodesHttp;
+    const ca = typeof nodeCa === 'string' ? nodeCa : (config.gateway.nodesCaFile ?? undefined);
+    const running = await startGateway(config, { nodes, nodesHttp, ca });
+    await untilSignal(`ready http=${running.http} node=${nodes.join(',')}`, () => running.stop());
   });
+}
+
+/** An option that may be given several times, each with one value or several with commas between them. */
+function listed(given: string, before: readonly string[]): readonly string[] {
+  return [...before, ...given.split(',').filter((item) => item !== '')];
 }
 
 function addPrimary(program: Command, env: CliDeps['env']): void {

@@ -44,6 +44,7 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
     catalog: {
       primary: orNull(raw.catalog.primary),
       clusterKeyFile: pathOrNull(raw.catalog.cluster_key_file),
+      syncUrl: raw.catalog.sync_url === '' ? null : webUrl(raw.catalog.sync_url, 'catalog.sync_url', context),
       caFile: pathOrNull(raw.catalog.ca_file),
       syncIntervalMs: durationMs(raw.catalog.sync_interval),
       maxStalenessMs: durationMs(raw.catalog.max_staleness),
@@ -105,6 +106,7 @@ function compileKeystone(raw: RawOptions['auth']['keystone'], context: Context):
     region: orNull(raw.region),
     caFile: pathOrNull(raw.ca_file),
     cacheTtlMs: durationMs(raw.cache_ttl),
+    outageTtlMs: durationMs(raw.outage_ttl),
   };
 }
 
@@ -174,6 +176,9 @@ function compileGateway(raw: RawOptions['gateway'], context: Context): Config['g
     v1Enabled: raw.v1_enabled,
     publicEndpoint: raw.public_endpoint === '' ? null : webUrl(raw.public_endpoint, 'gateway.public_endpoint', context),
     trustedProxies: raw.trusted_proxies,
+    nodes: raw.nodes,
+    nodesHttp: raw.nodes_http.map((url) => webUrl(url, 'gateway.nodes_http', context)),
+    nodesCaFile: pathOrNull(raw.nodes_ca_file),
   };
 }
 

@@ -37,6 +37,7 @@ export interface KeystoneConfig {
   readonly region: string | null;
   readonly caFile: string | null;
   readonly cacheTtlMs: number;
+  readonly outageTtlMs: number;
 }
 
 export interface AuthConfig {
@@ -50,6 +51,8 @@ export interface AuthConfig {
 export interface CatalogConfig {
   readonly primary: string | null;
   readonly clusterKeyFile: string | null;
+  /** null: where the authority says. */
+  readonly syncUrl: string | null;
   /** PEM of the authority of the cluster's nodes; null: no TLS between them. */
   readonly caFile: string | null;
   readonly syncIntervalMs: number;
@@ -130,6 +133,10 @@ export interface GatewayConfig {
   /** Without a slash at its end. */
   readonly publicEndpoint: string | null;
   readonly trustedProxies: readonly string[];
+  /** Nodes of a gateway alone: gRPC addresses, and the URLs of the same nodes. */
+  readonly nodes: readonly string[];
+  readonly nodesHttp: readonly string[];
+  readonly nodesCaFile: string | null;
 }
 
 export interface Config {
