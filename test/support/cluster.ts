@@ -83,14 +83,27 @@ export async function startCluster(count: number, options: ClusterOptions = {}):
     });
   };
   let primary = await startPrimary();
-  const edges = await Promise.all(Array.from({ length: count }, (_, index) => startEdge(index)));
-  const rest = edges.map((edge) => new RestClient(edge.httpUrl));
-  for (const client of rest)
-    await eventually(
-      async () => (await client.call('GET', '/v2/images')).status,
-      (status) => status === 200,
-      START_LIMIT_MS,
-    );
+  const edges: TestNode[] = [];
+  const rest: RestClient[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(edges.map((edge) => edge.stop()));
+    await primary.stop();
+    await Promise.all(ways.flatMap(({ calls, sync }) => [calls.close(), sync.close()]));
+    await folder.remove();
+  };
+  try {
+    edges.push(...(await Promise.all(Array.from({ length: count }, (_, index) => startEdge(index)))));
+    rest.push(...edges.map((edge) => new RestClient(edge.httpUrl)));
+    for (const client of rest)
+      await eventually(
+        async () => (await client.call('GET', '/v2/images')).status,
+        (status) => status === 200,
+        START_LIMIT_MS,
+      );
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     folder: folder.path,
     primary: () => primary,
@@ -111,11 +124,6 @@ export async function startCluster(count: number, options: ClusterOptions = {}):
       edges[index] = edge;
       rest[index] = new RestClient(edge.httpUrl);
     },
-    async stop() {
-      await Promise.all(edges.map((edge) => edge.stop()));
-      await primary.stop();
-      await Promise.all(ways.flatMap(({ calls, sync }) => [calls.close(), sync.close()]));
-      await folder.remove();
-    },
+    stop,
   };
 }
