@@ -4,6 +4,7 @@ import { openReplicaCatalog } from '../catalog/replica/replica-catalog.js';
 import { ServiceError } from '../base/service-error.js';
 import { AuthorityLink } from '../cluster/authority-link.js';
 import { Membership, selfCaller } from '../cluster/membership.js';
+import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { readClusterKey } from '../identity/cluster-key.js';
@@ -17,6 +18,7 @@ import { EdgeMethods } from '../services/edge-methods.js';
 import { OwnWrites } from '../services/own-writes.js';
 import type { NodeRole, Self } from './node-role.js';
 import { findNode } from './find-node.js';
+import { clientTlsOf } from './tls-files.js';
 
 const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 
@@ -27,15 +29,16 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   const keyFile = config.catalog.clusterKeyFile;
   if (keyFile === null)
     throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
-  const proof = readClusterKey(keyFile).proof(nodeId, key.publicKey);
-  const tls = config.tls === null ? {} : tlsOf(config.tls);
+  const clusterKey = readClusterKey(keyFile);
+  const proof = clusterKey.proof(nodeId, key.publicKey);
+  const epochs = { ...clusterKey.epochs, seen: () => replica.seenEpoch() };
   const link = new AuthorityLink({
-    address: { node: primary, token: undefined, ...tls },
+    address: { node: primary, token: undefined, ...clientTlsOf(config.tls) },
     sign: (caller) => signStatement(key.privateKey, nodeId, caller, membership.nowMs()),
     log,
   });
   const membership: Membership = new Membership({
-    ...{ nodeId, publicKey: key.publicKey, proof, link, log },
+    ...{ nodeId, publicKey: key.publicKey, proof, link, epochs, log },
     announcement: async () => announcementMessage(self.said(), await self.health(replica)),
   });
   const replica = await openReplicaCatalog({
@@ -49,6 +52,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), membership.nowMs()),
     ca: undefined,
   });
+  const reports = new PositionReports({ link, copy: replica, nodeId, log });
   const ownWrites = new OwnWrites();
   const freshness = new CatalogFreshness(replica, ownWrites);
   const age = new CopyAge(replica, config.catalog.maxStalenessMs);
@@ -57,7 +61,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     ownsUnnamed: false,
     peers,
     statements: { keyOf: async (id) => (await findNode(replica, id))?.publicKey, nowMs: () => membership.nowMs() },
-    cluster: new EdgeMethods(link.node, link, replica),
+    cluster: new EdgeMethods({ node: link.node, authority: link, copy: replica, epochs }),
     commands: remoteCommands(link, self),
     services(local, hooks) {
       replica.onAdvance(hooks.advanced);
@@ -69,19 +73,17 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     },
     opened() {
       membership.announceSoon();
+      reports.start();
       return Promise.resolve();
     },
     async close() {
       membership.stop();
+      reports.stop();
       await peers.close();
       await replica.close();
       link.close();
     },
   };
-}
-
-function tlsOf(tls: NonNullable<Config['tls']>): { ca?: string; cert?: string; key?: string } {
-  return tls.clientCaFile === null ? {} : { ca: tls.clientCaFile, cert: tls.certFile, key: tls.keyFile };
 }
 
 function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {

@@ -66,6 +66,7 @@ export class ReplicaCatalog implements Catalog {
   readonly #waitTimeoutMs: number;
   readonly #onTokenRefused: (() => void) | undefined;
   readonly #log: ReplicaLog;
+  readonly #generations: Generations;
   readonly #keeper: CopyKeeper;
   readonly #sync: SyncSupervisor;
   readonly #waiters = new PositionWaiters();
@@ -80,6 +81,7 @@ export class ReplicaCatalog implements Catalog {
     this.#waitTimeoutMs = options.waitTimeoutMs ?? WAIT_TIMEOUT_MS;
     this.#onTokenRefused = options.onTokenRefused;
     this.#log = log;
+    this.#generations = generations;
     const { lockPath } = generations;
     this.#sync = new SyncSupervisor(
       { source, lockPath, syncIntervalMs, answerTimeoutMs, log },
@@ -141,6 +143,11 @@ export class ReplicaCatalog implements Catalog {
     return { ok: refusal === undefined, message, position, stalenessMs: this.stalenessMs() };
   }
 
+  /** The latest epoch that this node's copies have had, over restarts. */
+  seenEpoch(): number {
+    return Math.max(this.#facts?.position?.epoch ?? 0, this.#generations.state.position.epoch);
+  }
+
   /** Milliseconds since the end of the last sync that the reads show; null when there was none since the start. */
   stalenessMs(): number | null {
     return this.#syncedAtMs === undefined ? null : performance.now() - this.#syncedAtMs;
@@ -193,12 +200,12 @@ export class ReplicaCatalog implements Catalog {
   #refusal(): ServiceError | undefined {
     if (this.#closed !== undefined) return closedError();
     if (this.#keeper.reads === undefined || this.#facts === undefined) return this.#noCopyError();
-    const { schemaVersion } = this.#facts;
-    if (schemaVersion <= MIGRATIONS.length) return undefined;
+    const { schemaVersion, readableFrom } = this.#facts;
+    if (readableFrom <= MIGRATIONS.length) return undefined;
     return new ServiceError(
       'UNAVAILABLE',
-      `catalog: expected schema version ${MIGRATIONS.length} or older, the cluster has ${schemaVersion}: ` +
-        'a newer release wrote it, upgrade this node',
+      `catalog: this node knows schema version ${MIGRATIONS.length}, the cluster has ${schemaVersion}, which takes version ` +
+        `${readableFrom} or newer to read: upgrade this node`,
     );
   }
 
