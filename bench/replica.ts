@@ -33,7 +33,7 @@ const [images, replicas, seconds] = [Number(values.images), Number(values.replic
 const folder = mkdtempSync(join(tmpdir(), 'oriel-bench-replica-'));
 const report = new Report('replica');
 try {
-  await firstCopies();
+  if (images > 0) await firstCopies();
   await lag();
   await polling();
   report.save();

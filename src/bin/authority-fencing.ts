@@ -5,7 +5,7 @@ import { FencePeers } from '../cluster/fence-peers.js';
 import type { Config } from '../config/config.js';
 import type { ClusterKey } from '../identity/cluster-key.js';
 import { AuthorityFence } from '../services/authority-fence.js';
-import { clientTlsOf } from './tls-files.js';
+import { clusterTlsOf } from './tls-files.js';
 
 /** An authority that comes back after it was replaced writes for so long at most, where this one can reach it. */
 const TELL_FORMER_EVERY_MS = 2000;
@@ -26,6 +26,7 @@ export async function openFencing(
 ): Promise<AuthorityFencing> {
   const { config, nodeId, clusterKey, log } = parts;
   const { catalog } = opened;
+  const tls = clusterTlsOf(config);
   const fence = new AuthorityFence({
     epoch: () => catalog.epochOnFile(),
     fence: (epoch, refusal) => opened.fence(epoch, refusal),
@@ -35,7 +36,7 @@ export async function openFencing(
     epoch: () => catalog.status().position.epoch,
     epochs: clusterKey.epochs,
     seen: (epoch) => fence.see(epoch),
-    addressOf: (node) => ({ node, token: undefined, ...clientTlsOf(config.tls) }),
+    addressOf: (node) => ({ node, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile }),
     log,
   });
   try {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Log } from '../application/log.js';
 import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
 import { adoptEmbeddedCatalog } from '../catalog/primary/adopt-embedded.js';
@@ -13,9 +14,12 @@ import { freshCatalog } from '../services/fresh-catalog.js';
 import { AuthorityMethods } from '../services/authority-methods.js';
 import { freshReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';
+import { openSyncFront } from '../cluster/sync-front.js';
 import { openFencing } from './authority-fencing.js';
+import { advertisedHost, urlHost } from './advertised.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
+import { type ClusterTls, clusterTlsOf } from './tls-files.js';
 
 const ANNOUNCE_EVERY_MS = 10_000;
 
@@ -38,15 +42,27 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
   const key = self.key();
   const clusterKey = clusterKeyOf(config);
   if (primary.adopt !== undefined) adoptEmbeddedCatalog({ from: primary.adopt, dataDir: config.node.dataDir });
-  const opened = await openPrimaryCatalog({ dataDir: config.node.dataDir, sqldPort: primary.sqldPort, log });
+  const tls = clusterTlsOf(config);
+  const opened = await openPrimaryCatalog({
+    dataDir: config.node.dataDir,
+    // With TLS the port is that of the way in, and sqld behind it takes a free one.
+    sqldPort: tls === undefined ? primary.sqldPort : 0,
+    log,
+  });
   const { catalog } = opened;
   const { fence, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
+  const wayIn = await openWayIn(opened.syncPort, { config, port: primary.sqldPort, tls, log }).catch(
+    async (error: unknown) => {
+      await opened.close();
+      throw error;
+    },
+  );
   const clock = { nowMs: () => Date.now() };
   const registry = new NodeRegistry({ catalog, clock, ids: { uuid: () => randomUUID() } });
   const peers = new HttpPeerObjects({
     find: (wanted) => findNode(catalog, wanted),
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), clock.nowMs()),
-    ca: undefined,
+    tls: tls?.texts,
   });
   const freshness = new CatalogFreshness(catalog, null);
   const held = config.catalog.durability === 'replica' ? new HeldPositions() : null;
@@ -67,7 +83,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       ...{ nodeId, registry, clock },
       proves: (id, publicKey, proof) => clusterKey.proves(id, publicKey, proof),
       ...{ fence, held, epochs: clusterKey.epochs, epoch: () => catalog.status().position.epoch },
-      syncUrl: `http://127.0.0.1:${opened.syncPort}`,
+      syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
     services: (local) => ({ catalog: freshCatalog(local, freshness, holds), reading: freshReading(freshness) }),
@@ -83,6 +99,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     async close() {
       clearInterval(timer);
       stopTelling();
+      await wayIn.close();
       await peers.close();
       await opened.close();
     },
@@ -101,4 +118,18 @@ function clusterKeyOf({ catalog }: Config): ClusterKey {
     'INVALID_ARGUMENT',
     'catalog.cluster_key_file: the authority needs the key that nodes join with; "oriel cluster init" makes one',
   );
+}
+
+/** Where edges copy the catalog from: sqld itself on the loopback, or TLS in front of it. */
+async function openWayIn(
+  sqldPort: number,
+  facts: { readonly config: Config; readonly port: number; readonly tls: ClusterTls | undefined; readonly log: Log },
+): Promise<{ readonly syncUrl: string; close(): Promise<void> }> {
+  const { config, port, tls, log } = facts;
+  if (tls === undefined) return { syncUrl: `http://127.0.0.1:${sqldPort}`, close: () => Promise.resolve() };
+  const front = await openSyncFront({ host: config.node.grpc.host, port, tls: tls.texts, sqldPort, log });
+  return {
+    syncUrl: `https://${urlHost(advertisedHost(config.node))}:${front.port}`,
+    close: () => front.close(),
+  };
 }

@@ -16,9 +16,9 @@ import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
 import { OwnWrites } from '../services/own-writes.js';
-import type { NodeRole, Self } from './node-role.js';
 import { findNode } from './find-node.js';
-import { clientTlsOf } from './tls-files.js';
+import type { NodeRole, Self } from './node-role.js';
+import { clusterTlsOf } from './tls-files.js';
 
 const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 
@@ -32,8 +32,9 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   const clusterKey = readClusterKey(keyFile);
   const proof = clusterKey.proof(nodeId, key.publicKey);
   const epochs = { ...clusterKey.epochs, seen: () => replica.seenEpoch() };
+  const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
-    address: { node: primary, token: undefined, ...clientTlsOf(config.tls) },
+    address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
     sign: (caller) => signStatement(key.privateKey, nodeId, caller, membership.nowMs()),
     log,
   });
@@ -43,14 +44,18 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const replica = await openReplicaCatalog({
     directory: join(config.node.dataDir, 'replica'),
-    source: () => membership.join(),
+    source: async () => ({
+      ...(await membership.join()),
+      ...(tls === undefined ? {} : { caFile: tls.caFile }),
+      ...syncUrlOf(config),
+    }),
     syncIntervalMs: config.catalog.syncIntervalMs,
     log,
   });
   const peers = new HttpPeerObjects({
     find: (wanted) => findNode(replica, wanted),
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), membership.nowMs()),
-    ca: undefined,
+    tls: tls?.texts,
   });
   const reports = new PositionReports({ link, copy: replica, nodeId, log });
   const ownWrites = new OwnWrites();
@@ -84,6 +89,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       link.close();
     },
   };
+}
+
+// A tunnel may end at another address than the authority knows of.
+function syncUrlOf({ catalog }: Config): { syncUrl?: string } {
+  return catalog.syncUrl === null ? {} : { syncUrl: catalog.syncUrl };
 }
 
 function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {

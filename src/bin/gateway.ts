@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
+import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
-import { createGateway, createRemoteByteStreams } from '../gateway/index.js';
+import { createGateway, createPooledBackend, createRemoteByteStreams } from '../gateway/index.js';
 import { connect } from '../rpc/node-client.js';
 import { createNodeMetrics } from './node-metrics.js';
 import { tlsTextsOf } from './tls-files.js';
 
-/** Which node a gateway without one of its own translates to. */
+/** The nodes that a gateway without one of its own translates to, the preferred one first. */
 export interface GatewayTarget {
   /** gRPC: `HOST:PORT` or `unix:PATH`. */
-  readonly node: string;
-  /** HTTP of the same node, for the bytes of images. */
-  readonly nodeHttp: string;
-  /** PEM file of the authority that signed the node's certificate; absent: no TLS to the node. */
+  readonly nodes: readonly string[];
+  /** HTTP of the same nodes in the same order, for the bytes of images. */
+  readonly nodesHttp: readonly string[];
+  /** PEM file of the authority that signed the nodes' certificates; absent: no TLS to the nodes. */
   readonly ca: string | undefined;
 }
 
@@ -22,40 +23,52 @@ export interface RunningGateway {
   stop(): Promise<void>;
 }
 
-/** Starts the REST front alone; every call goes to the node. */
+/** Starts the REST front alone; every call goes to the first of the nodes that answers. INVALID_ARGUMENT: nodes without HTTP. */
 export async function startGateway(config: Config, target: GatewayTarget): Promise<RunningGateway> {
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
-  const client = connect({ node: target.node, ca: target.ca, token: undefined }, new AbortController().signal);
-  const tls = target.ca === undefined ? {} : { tls: { ca: readFileSync(target.ca, 'utf8') } };
-  const bytes = createRemoteByteStreams({ baseUrl: target.nodeHttp, ...tls });
+  const nodes = nodesOf(target);
+  const backend = createPooledBackend(nodes, log);
   const metrics = createNodeMetrics(() => 0);
-  const gateway = await createGateway(
-    { catalog: client.catalog, node: client.node, bytes },
-    {
-      ...(config.gateway.publicEndpoint === null ? {} : { publicEndpoint: config.gateway.publicEndpoint }),
-      ...(config.tls === null ? {} : { tls: tlsTextsOf(config.tls) }),
-      trustedProxies: config.gateway.trustedProxies,
-      log,
-      readyz: async () => {
-        try {
-          await client.node.getServiceInfo({});
-          return { ok: true, parts: [{ name: 'node', ok: true, message: '' }] };
-        } catch (error) {
-          const message = error instanceof Error ? error.message : String(error);
-          return { ok: false, parts: [{ name: 'node', ok: false, message }] };
-        }
-      },
-      metrics: () => metrics.text(),
-      observe: (sample) => metrics.observe(sample),
-    },
-  );
+  // So that the first request does not meet a node that is away.
+  await backend.check();
+  const gateway = await createGateway(backend, {
+    ...(config.gateway.publicEndpoint === null ? {} : { publicEndpoint: config.gateway.publicEndpoint }),
+    ...(config.tls === null ? {} : { tls: tlsTextsOf(config.tls) }),
+    trustedProxies: config.gateway.trustedProxies,
+    log,
+    readyz: () => Promise.resolve(backend.readiness()),
+    metrics: () => metrics.text(),
+    observe: (sample) => metrics.observe(sample),
+  });
   const { host, port } = await gateway.listen(config.node.http.host, config.node.http.port);
   return {
     http: `${config.tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
     async stop() {
       await gateway.close();
-      bytes.close();
-      client.close();
+      backend.close();
+      for (const node of nodes) node.close();
     },
   };
+}
+
+function nodesOf({ nodes, nodesHttp, ca }: GatewayTarget) {
+  if (nodes.length === 0 || nodes.length !== nodesHttp.length)
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `expected as many --node-http as --node, at least one, got ${nodesHttp.length} and ${nodes.length}`,
+    );
+  const tls = ca === undefined ? {} : { tls: { ca: readFileSync(ca, 'utf8') } };
+  return nodes.map((name, index) => {
+    const client = connect({ node: name, ca, token: undefined }, new AbortController().signal);
+    const bytes = createRemoteByteStreams({ baseUrl: nodesHttp[index] ?? '', ...tls });
+    return {
+      name,
+      backend: { catalog: client.catalog, node: client.node, bytes },
+      check: (signal: AbortSignal) => client.checkHealth(signal),
+      close() {
+        bytes.close();
+        client.close();
+      },
+    };
+  });
 }

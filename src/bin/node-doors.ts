@@ -96,7 +96,7 @@ async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoor
             tls: {
               cert: readFileSync(tls.certFile),
               key: readFileSync(tls.keyFile),
-              ...(tls.clientCaFile === null ? {} : { clientCa: readFileSync(tls.clientCaFile) }),
+              ...(tls.clientCaFile === null ? {} : { clientCa: clientAuthorities(config, tls.clientCaFile) }),
             },
           }),
     },
@@ -111,6 +111,12 @@ async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoor
   } finally {
     process.umask(previous);
   }
+}
+
+/** Where clients must show certificates, the cluster's nodes show theirs. */
+function clientAuthorities({ catalog }: Config, clientCaFile: string): Buffer {
+  const files = catalog.caFile === null ? [clientCaFile] : [clientCaFile, catalog.caFile];
+  return Buffer.from(files.map((file) => readFileSync(file, 'utf8')).join('\n'));
 }
 
 function addressOf({ host, port }: HostPort): string {

@@ -35,24 +35,37 @@ export function addRoles(program: Command, env: CliDeps['env']): void {
 
   addPrimary(program, env);
   addCluster(program);
-  const gateway = program.command('gateway').description('run the Images API alone, in front of a node');
+  addGateway(program, env);
+}
+
+function addGateway(program: Command, env: CliDeps['env']): void {
+  const gateway = program.command('gateway').description('run the Images API alone, in front of one or several nodes');
   gateway
     .option('--config <file>', 'configuration (TOML)')
     .option('--http <host:port>', 'Images API (127.0.0.1:9292)')
     .option('--log-level <level>', 'least level logged (info)')
-    .requiredOption('--node <host:port>', 'gRPC of the node, or unix:PATH')
-    .requiredOption('--node-http <url>', 'HTTP of the same node, for the bytes of images')
-    .option('--node-ca <file>', "authority of the node's certificate (PEM); turns TLS on");
+    .option('--node <host:port,…>', 'gRPC of a node, or unix:PATH; several: the first that answers is used', listed, [])
+    .option('--node-http <url,…>', 'HTTP of the same nodes in the same order, for the bytes of images', listed, [])
+    .option('--node-ca <file>', "authority of the nodes' certificates (PEM); turns TLS on");
   gateway.addHelpText(
     'after',
     '\nExample:\n  oriel gateway --http 127.0.0.1:9393 --node 127.0.0.1:9293 --node-http http://127.0.0.1:9292',
   );
-  gateway.action(async ({ config: file, node = '', nodeHttp = '', nodeCa, ...flags }: Given) => {
+  type Options = Omit<Given, 'node' | 'nodeHttp'> & { readonly node: string[]; readonly nodeHttp: string[] };
+  gateway.action(async ({ config: file, node, nodeHttp, nodeCa, ...flags }: Options) => {
     const { config } = loadConfig({ file, env, flags, processors: availableParallelism() });
     const { startGateway } = await import('./gateway.js');
-    const running = await startGateway(config, { node, nodeHttp, ca: nodeCa });
-    await untilSignal(`ready http=${running.http} node=${node}`, () => running.stop());
+    const nodes = node.length > 0 ? node : config.gateway.nodes;
+    const nodesHttp = nodeHttp.length > 0 ? nodeHttp : config.gateway.nodesHttp;
+    const ca = typeof nodeCa === 'string' ? nodeCa : (config.gateway.nodesCaFile ?? undefined);
+    const running = await startGateway(config, { nodes, nodesHttp, ca });
+    await untilSignal(`ready http=${running.http} node=${nodes.join(',')}`, () => running.stop());
   });
+}
+
+/** An option that may be given several times, each with one value or several with commas between them. */
+function listed(given: string, before: readonly string[]): readonly string[] {
+  return [...before, ...given.split(',').filter((item) => item !== '')];
 }
 
 function addPrimary(program: Command, env: CliDeps['env']): void {
@@ -61,7 +74,7 @@ function addPrimary(program: Command, env: CliDeps['env']): void {
     .description('run the authority of a cluster: sqld and the node that writes it');
   primary.option('--config <file>', 'configuration (TOML)');
   for (const { declaration, help } of SERVE_FLAGS) primary.option(declaration, help);
-  primary.option('--sqld-port <n>', 'port of sqld on the loopback; 0 takes a free one (0)');
+  primary.option('--sqld-port <n>', 'port from which edges copy the catalog; 0 takes a free one (0)');
   primary.option('--adopt <file>', "a single node's catalog that becomes the cluster's");
   primary.addHelpText(
     'after',
@@ -81,12 +94,27 @@ function addCluster(program: Command): void {
   const cluster = program.command('cluster').description('make a cluster');
   cluster
     .command('init')
-    .description('make the key by which nodes join')
-    .requiredOption('--key <file>', 'the file to write; every node gets a copy')
-    .action(async ({ key = '' }: Given) => {
-      const { writeClusterKey } = await import('./cluster-init.js');
-      writeClusterKey(key);
-      process.stdout.write(`wrote ${key}: give every node a copy as --cluster-key\n`);
+    .description('make the key by which nodes join, and certificates for TLS between them')
+    .option('--key <file>', 'the key alone: the file to write, of which every node gets a copy')
+    .option('--dir <dir>', 'key and certificates: a folder for each --node; call again to add nodes')
+    .option('--node <name=host,…>', 'a node and how others reach it (repeat)', collect, [])
+    .addHelpText(
+      'after',
+      '\nExample:\n  oriel cluster init --dir cluster --node centre=10.0.0.1 --node paris=10.0.1.1,paris.example.org',
+    )
+    .action(async ({ key, dir, node }: { key?: string; dir?: string; node: readonly string[] }) => {
+      const { newNodeOf, writeClusterFiles, writeClusterKey } = await import('./cluster-init.js');
+      if ((key === undefined) === (dir === undefined))
+        throw new ServiceError('INVALID_ARGUMENT', 'expected --dir with a --node for each node, or --key alone');
+      if (key !== undefined) {
+        writeClusterKey(key);
+        process.stdout.write(`wrote ${key}: give every node a copy as --cluster-key\n`);
+        return;
+      }
+      const folders = await writeClusterFiles(dir ?? '', node.map(newNodeOf));
+      for (const folder of folders)
+        process.stdout.write(`wrote ${folder}: copy it to that node, readable by it alone\n`);
+      process.stdout.write(`keep ${dir ?? ''}/ca-key.pem away from the nodes: it makes new ones\n`);
     });
   cluster
     .command('dev')
@@ -99,6 +127,10 @@ function addCluster(program: Command): void {
       const running = await startClusterDev({ nodes: wholeNumber('--nodes', nodes, DEV_NODES_MAX), dir });
       await untilSignal(running.lines.join('\n'), () => running.stop());
     });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
 }
 
 function wholeNumber(name: string, text: string, max: number): number {

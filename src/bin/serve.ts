@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Config } from '../config/config.js';
+import { advertised } from './advertised.js';
 import { lockDataFolder } from './data-lock.js';
 import type { BeginRole } from './node-role.js';
 
@@ -32,7 +33,8 @@ export async function startNode(config: Config, beginRole: BeginRole = roleOf): 
     const recovery = setInterval(() => {
       services.recover().catch((error: unknown) => log.warn({ err: error }, 'recovery failed, will be tried again'));
     }, RECOVERY_INTERVAL_MS);
-    await services.opened({ httpUrl: doors.http, grpcAddress: doors.grpc });
+    const reachedBy = (listens: string): string => advertised(config.node, listens);
+    await services.opened({ httpUrl: reachedBy(doors.http), grpcAddress: reachedBy(doors.grpc) });
     doors.setServing(true);
     return {
       http: doors.http,

@@ -15,8 +15,8 @@ export interface PeerObjectsOptions {
   find(nodeId: NodeId | null): Promise<ClusterNode | undefined>;
   /** This node's statement about itself. */
   sign(): string;
-  /** PEM of the authority that signed the nodes' certificates; undefined: no TLS between nodes. */
-  readonly ca: string | undefined;
+  /** PEM texts of this node's certificate and of the authority of all; undefined: no TLS between nodes. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | undefined;
 }
 
 export class HttpPeerObjects implements PeerObjects {
@@ -28,7 +28,7 @@ export class HttpPeerObjects implements PeerObjects {
     this.#agent = new Agent({
       headersTimeout: ANSWER_MS,
       bodyTimeout: IDLE_MS,
-      connect: { timeout: ANSWER_MS, ...(options.ca === undefined ? {} : { ca: options.ca }) },
+      connect: { timeout: ANSWER_MS, ...options.tls },
     });
   }
 

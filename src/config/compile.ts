@@ -22,9 +22,13 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
     grpc: hostPort(raw.node.grpc, 'node.grpc', context),
     socketPath: pathOr(raw.node.socket, join(dataDir, 'oriel.sock')),
     site: raw.node.site,
+    advertise: orNull(raw.node.advertise),
     stagingDir: pathOr(raw.node.staging, join(dataDir, 'staging')),
   };
   const auth = compileAuth(raw, dataDir, context);
+  if (raw.catalog.ca_file !== '' && raw.tls.cert_file === '') {
+    complain(context, 'catalog.ca_file', 'TLS between nodes needs [tls] cert_file and key_file as well');
+  }
   if (raw.node.data === '') complain(context, 'node.data', 'expected a folder, found an empty text');
   if (raw.node.site === '') complain(context, 'node.site', 'expected a name, found an empty text');
   if (auth.modes.includes('none')) {
@@ -40,6 +44,8 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
     catalog: {
       primary: orNull(raw.catalog.primary),
       clusterKeyFile: pathOrNull(raw.catalog.cluster_key_file),
+      syncUrl: raw.catalog.sync_url === '' ? null : webUrl(raw.catalog.sync_url, 'catalog.sync_url', context),
+      caFile: pathOrNull(raw.catalog.ca_file),
       syncIntervalMs: durationMs(raw.catalog.sync_interval),
       maxStalenessMs: durationMs(raw.catalog.max_staleness),
       durability: raw.catalog.durability,
@@ -100,6 +106,7 @@ function compileKeystone(raw: RawOptions['auth']['keystone'], context: Context):
     region: orNull(raw.region),
     caFile: pathOrNull(raw.ca_file),
     cacheTtlMs: durationMs(raw.cache_ttl),
+    outageTtlMs: durationMs(raw.outage_ttl),
   };
 }
 
@@ -169,6 +176,9 @@ function compileGateway(raw: RawOptions['gateway'], context: Context): Config['g
     v1Enabled: raw.v1_enabled,
     publicEndpoint: raw.public_endpoint === '' ? null : webUrl(raw.public_endpoint, 'gateway.public_endpoint', context),
     trustedProxies: raw.trusted_proxies,
+    nodes: raw.nodes,
+    nodesHttp: raw.nodes_http.map((url) => webUrl(url, 'gateway.nodes_http', context)),
+    nodesCaFile: pathOrNull(raw.nodes_ca_file),
   };
 }
 

@@ -15,6 +15,8 @@ export interface NodeConfig {
   readonly socketPath: string;
   readonly site: string;
   readonly stagingDir: string;
+  /** Name or address by which other nodes reach this one; null: as it listens. */
+  readonly advertise: string | null;
 }
 
 export interface TlsConfig {
@@ -35,6 +37,7 @@ export interface KeystoneConfig {
   readonly region: string | null;
   readonly caFile: string | null;
   readonly cacheTtlMs: number;
+  readonly outageTtlMs: number;
 }
 
 export interface AuthConfig {
@@ -48,6 +51,10 @@ export interface AuthConfig {
 export interface CatalogConfig {
   readonly primary: string | null;
   readonly clusterKeyFile: string | null;
+  /** null: where the authority says. */
+  readonly syncUrl: string | null;
+  /** PEM of the authority of the cluster's nodes; null: no TLS between them. */
+  readonly caFile: string | null;
   readonly syncIntervalMs: number;
   readonly maxStalenessMs: number;
   readonly durability: 'primary' | 'replica';
@@ -126,6 +133,10 @@ export interface GatewayConfig {
   /** Without a slash at its end. */
   readonly publicEndpoint: string | null;
   readonly trustedProxies: readonly string[];
+  /** Nodes of a gateway alone: gRPC addresses, and the URLs of the same nodes. */
+  readonly nodes: readonly string[];
+  readonly nodesHttp: readonly string[];
+  readonly nodesCaFile: string | null;
 }
 
 export interface Config {

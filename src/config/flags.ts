@@ -26,4 +26,10 @@ export const SERVE_FLAGS: readonly ServeFlag[] = [
     key: 'catalog.cluster_key_file',
     help: 'key that joins a cluster',
   },
+  {
+    declaration: '--advertise <host>',
+    attribute: 'advertise',
+    key: 'node.advertise',
+    help: 'host by which other nodes reach this one (that of http)',
+  },
 ];

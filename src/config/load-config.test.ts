@@ -50,6 +50,7 @@ describe('defaults', () => {
       socketPath: resolve('data/oriel.sock'),
       site: 'default',
       stagingDir: resolve('data/staging'),
+      advertise: null,
     });
     expect(config.auth).toEqual({ modes: ['none'], token: { file: resolve('data/tokens') }, keystone: null });
     expect(config.stores).toEqual([
@@ -160,6 +161,7 @@ describe('what belongs together', () => {
   it('takes TLS whole or not at all', () => {
     expect(problemOf({ toml: '[tls]\ncert_file = "a"\n' })).toContain('[tls] key_file');
     expect(problemOf({ toml: '[tls]\nclient_ca_file = "a"\n' })).toContain('client certificates need');
+    expect(problemOf({ toml: '[catalog]\nca_file = "a"\n' })).toContain('TLS between nodes needs');
   });
 
   it('wants exactly one default store, each with a folder', () => {

@@ -14,6 +14,10 @@ const node = Type.Object(
     grpc: text('127.0.0.1:9293', 'Where gRPC listens.', hostPort),
     socket: text('', 'Unix socket of gRPC; not set: oriel.sock in the data folder.', 'a path'),
     site: text('default', 'The site the node stands at.'),
+    advertise: text(
+      '',
+      "Host by which other nodes reach this one; not set: that of http, or the machine's name for 0.0.0.0.",
+    ),
     staging: text('', 'Folder of data that waits for its import; not set: staging in the data folder.', 'a folder'),
   },
   closed,
@@ -39,6 +43,7 @@ const keystone = Type.Object(
     region: text('', 'The region of this service in the catalog.'),
     ca_file: text('', 'CA (PEM) of the Identity service; not set: those of the system.', 'a path'),
     cache_ttl: duration('5m', 'How long a validated token is believed; a revoked one works so long at most.'),
+    outage_ttl: duration('24h', 'How long it is believed when Keystone does not answer; never past its end.'),
   },
   closed,
 );
@@ -59,6 +64,8 @@ const catalog = Type.Object(
   {
     primary: text('', 'gRPC address of the authority; set: this node is an edge.', 'HOST:PORT'),
     cluster_key_file: text('', 'File with the key that joins a cluster.', 'a path'),
+    sync_url: text('', 'Where an edge copies the catalog from; not set: where the authority says.', 'a URL'),
+    ca_file: text('', "CA (PEM) of the cluster's nodes; set: they talk to each other by TLS alone.", 'a path'),
     sync_interval: duration('1s', 'How often an edge asks for changes.'),
     max_staleness: duration('24h', 'How long a cut-off edge serves images that are not public.'),
     durability: choice(['primary', 'replica'], 'primary', 'What must hold a write before it is acknowledged.'),
@@ -166,6 +173,9 @@ const gateway = Type.Object(
     v1_enabled: toggle(true, 'Serves the Images API v1 too.'),
     public_endpoint: text('', 'The URL by which clients reach the gateway; not set: from the request.', 'a URL'),
     trusted_proxies: textList([], 'Addresses or networks whose X-Forwarded headers are believed.'),
+    nodes: textList([], 'oriel gateway: gRPC addresses of its nodes, the preferred one first.'),
+    nodes_http: textList([], 'oriel gateway: the URLs of the same nodes, in the same order.'),
+    nodes_ca_file: text('', 'oriel gateway: CA (PEM) of the nodes; not set: no TLS to them.', 'a path'),
   },
   closed,
 );

@@ -19,7 +19,7 @@ const FORWARDED_HEADERS = [
   'x-oriel-statement',
 ] as const;
 /** Metadata of an answer that becomes a header. */
-const FRESHNESS_HEADERS = [
+export const FRESHNESS_HEADERS = [
   ['oriel-position', 'Oriel-Position'],
   ['oriel-staleness-ms', 'Oriel-Staleness-Ms'],
 ] as const;

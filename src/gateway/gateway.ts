@@ -20,6 +20,7 @@ import type { RouteContext } from './route-context.js';
 import { ClientGoneError } from './send-bytes.js';
 import { sendAnswer } from './send-answer.js';
 import { ServiceInfoCache } from './service-info.js';
+import { TurnBudget } from './turn-budget.js';
 import { v2Routes } from './v2/routes.js';
 import { routedUrl, versionsAnswer } from './versions.js';
 
@@ -133,6 +134,7 @@ function answerFrameworkError(error: unknown, request: FastifyRequest, reply: Fa
 class Conductor {
   readonly #context: RouteContext;
   readonly #options: GatewayOptions;
+  readonly #turn = new TurnBudget();
 
   constructor(context: RouteContext, options: GatewayOptions) {
     this.#context = context;
@@ -152,6 +154,7 @@ class Conductor {
 
   async #serve(route: Route, exchange: Exchange): Promise<void> {
     let answer: Answer | undefined;
+    if (!this.#turn.admits()) await this.#turn.turn();
     try {
       refuseEarly(route, exchange);
       answer = await route.handle(exchange);

@@ -59,6 +59,8 @@ export function failureOf(status: number, reason: string | undefined, body: unkn
   const details: Record<string, string> = {};
   if ('details' in fields && typeof fields.details === 'object' && fields.details !== null) {
     for (const [name, value] of Object.entries(fields.details)) if (typeof value === 'string') details[name] = value;
+    // Whom the node could not reach: it answered itself.
+    delete details['unreachable'];
   }
   return new ServiceError(known, message ?? `the node answered ${status}`, { details });
 }

@@ -5,11 +5,13 @@
  */
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { Metadata } from 'nice-grpc-common';
 import { asImageId } from '../base/brand.js';
-import { ServiceError } from '../base/service-error.js';
+import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { ByteStreams, CallOptions, OpenedRead, RangeRequest } from './byte-streams.js';
 import { REASON_HEADER } from './error-answer.js';
+import { FRESHNESS_HEADERS } from './exchange.js';
 import {
   DATA_PATH,
   encodeRange,
@@ -97,6 +99,7 @@ async function openRead(
   const sent = node.request('GET', request.imageId, range === null ? {} : { range }, call);
   sent.end();
   const response = await answered(sent, node.idleMs, call.signal);
+  tellFreshness(response, call);
   if (response.statusCode === 204) {
     response.resume();
     return undefined;
@@ -157,6 +160,7 @@ async function write(
     const response = invited === 'continue' ? await pump(sent, source, answer, node) : invited;
     if (response.statusCode !== 204) throw await failure(response, node.idleMs);
     response.resume();
+    tellFreshness(response, call);
     return imageOf(response);
   } catch (error) {
     sent.destroy();
@@ -251,6 +255,17 @@ function parseBody(text: string): unknown {
   }
 }
 
+/** Passes on what the node says of how new its catalog is. */
+function tellFreshness(response: IncomingMessage, call: CallOptions): void {
+  if (call.onHeader === undefined) return;
+  const header = new Metadata();
+  for (const [name] of FRESHNESS_HEADERS) {
+    const value = response.headers[name];
+    if (typeof value === 'string') header.set(name, value);
+  }
+  call.onHeader(header);
+}
+
 function imageOf(response: IncomingMessage): Image {
   const header = response.headers[IMAGE_HEADER];
   if (typeof header !== 'string') throw new ServiceError('UPSTREAM_FAILED', `the node sent no ${IMAGE_HEADER}`);
@@ -267,9 +282,12 @@ function numberHeader(response: IncomingMessage, name: string): number {
 
 function brokenOff(cause: unknown, signal: AbortSignal | undefined): ServiceError {
   if (signal?.aborted === true) return new ServiceError('CANCELLED', 'the call was cancelled', { cause });
-  return new ServiceError('UNAVAILABLE', 'the node that holds the data cannot be reached', { cause });
+  return new ServiceError('UNAVAILABLE', 'the node that holds the data cannot be reached', {
+    cause,
+    details: UNREACHABLE,
+  });
 }
 
 function stalled(timeoutMs: number): ServiceError {
-  return new ServiceError('DEADLINE_EXCEEDED', `the node did nothing for ${timeoutMs} ms`);
+  return new ServiceError('DEADLINE_EXCEEDED', `the node did nothing for ${timeoutMs} ms`, { details: UNREACHABLE });
 }

@@ -64,7 +64,7 @@ async function createModes(options: AuthOptions, deps: AuthDependencies): Promis
         import('./keystone-tokens.js'),
       ]);
       const client = await KeystoneClient.open(options.keystone, deps.clock);
-      modes.push(new KeystoneTokens(client, { cacheTtlMs: options.keystone.cacheTtlMs, ...deps }));
+      modes.push(new KeystoneTokens(client, { ...options.keystone, ...deps }));
     }
   }
   return new ChainAuthenticator(modes);

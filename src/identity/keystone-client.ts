@@ -21,6 +21,7 @@ export interface KeystoneOptions {
   readonly projectDomain: string;
   readonly caFile: string | null;
   readonly cacheTtlMs: number;
+  readonly outageTtlMs: number;
 }
 
 const TokenBody = Type.Object({

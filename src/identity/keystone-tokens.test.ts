@@ -28,7 +28,12 @@ class FakeKeystone implements TokenValidator {
 function setUp() {
   const keystone = new FakeKeystone();
   const clock = { now: START_MS, nowMs: () => clock.now };
-  const tokens = new KeystoneTokens(keystone, { cacheTtlMs: 60_000, clock, log: { warn: () => undefined } });
+  const tokens = new KeystoneTokens(keystone, {
+    cacheTtlMs: 60_000,
+    outageTtlMs: 600_000,
+    clock,
+    log: { warn: () => undefined },
+  });
   return { keystone, clock, tokens };
 }
 
@@ -70,6 +75,28 @@ describe('KeystoneTokens', () => {
     keystone.down = true;
     clock.now += 10_000;
     await expect(tokens.recognise('a')).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+  });
+
+  it('goes on with a token in an outage for the time that is configured, and no longer', async () => {
+    const { keystone, clock, tokens } = setUp();
+    await tokens.recognise('a');
+    keystone.down = true;
+    clock.now += 599_999;
+    expect(await tokens.recognise('a')).toMatchObject({ userId: 'a' });
+    clock.now += 1;
+    await expect(tokens.recognise('a')).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    keystone.down = false;
+    clock.now += 2000;
+    expect(await tokens.recognise('a')).toMatchObject({ userId: 'a' });
+  });
+
+  it('asks again when the clock was set back, so that a revoked token does not live on', async () => {
+    const { keystone, clock, tokens } = setUp();
+    await tokens.recognise('a');
+    clock.now -= 3_600_000;
+    await tokens.recognise('a');
+    await tokens.recognise('a');
+    expect(keystone.asked).toHaveLength(2);
   });
 
   it('leaves a failing Keystone alone for two seconds', async () => {

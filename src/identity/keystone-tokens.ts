@@ -2,8 +2,9 @@
  * Mode `keystone`: what Keystone said of tokens, kept for a while.
  *
  * An entry is fresh for `cacheTtlMs`, then Keystone is asked again; it never outlives the token. When Keystone cannot
- * answer, an entry that is no longer fresh goes on until its token expires, so that callers at work survive an outage;
- * tokens not seen before are refused with UNAVAILABLE. Entries are found by SHA-256, so that memory holds no token.
+ * answer, an entry that is no longer fresh goes on until its token expires, and for `outageTtlMs` after it was validated at
+ * most, so that callers at work survive an outage; tokens not seen before are refused with UNAVAILABLE. An entry from a time
+ * that the clock has not reached (it was set back) is not fresh. Entries are found by SHA-256, so that memory holds no token.
  */
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
@@ -34,8 +35,11 @@ export interface TokenValidator {
 interface Entry {
   /** Undefined: Keystone does not know the token. */
   readonly holder: TokenHolder | undefined;
+  /** When Keystone said it. */
+  readonly saidAtMs: number;
   readonly freshUntilMs: number;
-  readonly expiresAtMs: number;
+  /** How long it is believed when Keystone does not answer. */
+  readonly goesOnUntilMs: number;
 }
 
 /** Recognises the tokens of Keystone. */
@@ -43,6 +47,7 @@ export class KeystoneTokens implements TokenMode {
   readonly challenge: string;
   readonly #validator: TokenValidator;
   readonly #cacheTtlMs: number;
+  readonly #outageTtlMs: number;
   readonly #clock: Clock;
   readonly #log: { warn(facts: object, message: string): void };
   readonly #entries = new LRUCache<string, Entry>({ max: MOST_ENTRIES });
@@ -53,6 +58,7 @@ export class KeystoneTokens implements TokenMode {
     validator: TokenValidator,
     options: {
       readonly cacheTtlMs: number;
+      readonly outageTtlMs: number;
       readonly clock: Clock;
       readonly log: { warn(facts: object, message: string): void };
     },
@@ -61,6 +67,7 @@ export class KeystoneTokens implements TokenMode {
     this.challenge = `Keystone uri="${validator.url}"`;
     this.#validator = validator;
     this.#cacheTtlMs = options.cacheTtlMs;
+    this.#outageTtlMs = options.outageTtlMs;
     this.#clock = options.clock;
     this.#log = options.log;
   }
@@ -71,16 +78,16 @@ export class KeystoneTokens implements TokenMode {
     const key = createHash('sha256').update(token).digest('base64');
     const entry = this.#entries.get(key);
     const nowMs = this.#clock.nowMs();
-    if (entry !== undefined && nowMs < entry.freshUntilMs) return entry.holder;
-    const goesOn = entry?.holder !== undefined && nowMs < entry.expiresAtMs;
+    if (entry !== undefined && nowMs >= entry.saidAtMs && nowMs < entry.freshUntilMs) return entry.holder;
+    const goesOn = entry?.holder !== undefined && nowMs < entry.goesOnUntilMs;
     try {
       return (await this.#ask(key, token)).holder;
     } catch (error) {
       if (!goesOn || !failedWith(error, 'UNAVAILABLE')) throw error;
       this.#log.warn({ err: error }, 'Keystone does not answer: going on with what it said of a token before');
       // Asked again after the rest, not at every request of the outage.
-      const freshUntilMs = Math.min(nowMs + REST_MS, entry.expiresAtMs);
-      this.#entries.set(key, { ...entry, freshUntilMs });
+      const freshUntilMs = Math.min(nowMs + REST_MS, entry.goesOnUntilMs);
+      this.#entries.set(key, { ...entry, saidAtMs: Math.min(nowMs, entry.saidAtMs), freshUntilMs });
       return entry.holder;
     }
   }
@@ -93,7 +100,9 @@ export class KeystoneTokens implements TokenMode {
   async #ask(key: string, token: string): Promise<Entry> {
     const running = this.#asking.get(key);
     if (running !== undefined) return running;
-    if (this.#clock.nowMs() < this.#restsUntilMs || this.#asking.size >= MOST_WAITING) {
+    const restMs = this.#restsUntilMs - this.#clock.nowMs();
+    // More than a whole rest is left when the clock was set back.
+    if ((restMs > 0 && restMs <= REST_MS) || this.#asking.size >= MOST_WAITING) {
       const message = 'The Identity service (Keystone) does not answer; tokens cannot be validated now.';
       throw new ServiceError('UNAVAILABLE', message, { details: { retry_after: '5' } });
     }
@@ -117,13 +126,15 @@ export class KeystoneTokens implements TokenMode {
     const nowMs = this.#clock.nowMs();
     const expiresAtMs = token === undefined ? 0 : Date.parse(token.expires_at);
     if (token?.user === undefined || expiresAtMs <= nowMs) {
-      return { holder: undefined, freshUntilMs: nowMs + Math.min(UNKNOWN_TTL_MS, this.#cacheTtlMs), expiresAtMs: 0 };
+      const freshUntilMs = nowMs + Math.min(UNKNOWN_TTL_MS, this.#cacheTtlMs);
+      return { holder: undefined, saidAtMs: nowMs, freshUntilMs, goesOnUntilMs: 0 };
     }
     // A token without a project (domain, system or no scope) is a caller without a project: it owns nothing.
     const projectId = token.project?.id ?? null;
     const roles = roleSet((token.roles ?? []).map((role) => role.name));
     const freshUntilMs = Math.min(nowMs + this.#cacheTtlMs, expiresAtMs);
-    return { holder: { userId: token.user.id, projectId, roles }, freshUntilMs, expiresAtMs };
+    const goesOnUntilMs = Math.min(nowMs + this.#outageTtlMs, expiresAtMs);
+    return { holder: { userId: token.user.id, projectId, roles }, saidAtMs: nowMs, freshUntilMs, goesOnUntilMs };
   }
 }
 

@@ -44,6 +44,7 @@ describe.skipIf(!hasKeystone())('mode keystone with a real Keystone', () => {
           projectDomain: 'Default',
           caFile: null,
           cacheTtlMs: 300_000,
+          outageTtlMs: 3_600_000,
         },
       },
       { clock: { nowMs: () => nowMs }, log: { warn: (_facts, message) => void warnings.push(message) } },
@@ -142,6 +143,11 @@ describe.skipIf(!hasKeystone())('mode keystone with a real Keystone', () => {
     await expect(service.authenticate({ listener: 'http', token: fresh })).rejects.toMatchObject({
       reason: 'UNAVAILABLE',
       details: { retry_after: '5' },
+    });
+    // And for as long as is configured: then somebody who was locked out in the meantime must not get in any more.
+    nowMs += 3_600_000;
+    await expect(service.authenticate({ listener: 'http', token: known })).rejects.toMatchObject({
+      reason: 'UNAVAILABLE',
     });
     await keystone.resume();
     nowMs += 10_000;

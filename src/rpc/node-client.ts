@@ -13,6 +13,7 @@ import {
 } from 'nice-grpc';
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline';
 import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
+import { HealthDefinition } from 'nice-grpc-server-health';
 import { isReason, type Reason } from '../base/error-table.js';
 import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
@@ -25,6 +26,9 @@ export const CALL_DEADLINE_MS = 30_000;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The biggest message of the data service is 1 MiB of data; a page of 1 000 images is a few MiB. */
 const MOST_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** grpc.health.v1.HealthCheckResponse.ServingStatus */
+const SERVING = 1;
 
 /** How to reach a node. */
 export interface NodeAddress {
@@ -41,6 +45,8 @@ export interface NodeClient {
   readonly catalog: CatalogServiceClient<DeadlineOptions>;
   readonly data: DataServiceClient<DeadlineOptions>;
   readonly node: NodeServiceClient<DeadlineOptions>;
+  /** Asks the gRPC health service whether the node serves. UNAVAILABLE: it says no, or does not answer. */
+  checkHealth(signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
@@ -54,11 +60,17 @@ export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
   const metadata = credentialMetadata(address.token);
   const moving: CallOptions & DeadlineOptions = { metadata, signal };
   const brief: CallOptions & DeadlineOptions = { ...moving, deadline: CALL_DEADLINE_MS };
+  const health = factory.create(HealthDefinition, channel);
   return {
     catalog: factory.create(CatalogServiceDefinition, channel, { '*': brief }),
     // Uploads and downloads take as long as they take.
     data: factory.create(DataServiceDefinition, channel, { '*': moving }),
     node: factory.create(NodeServiceDefinition, channel, { '*': brief }),
+    async checkHealth(checking) {
+      const answer = await health.check({ service: '' }, { signal: checking });
+      const status: number = answer.status;
+      if (status !== SERVING) throw new ServiceError('UNAVAILABLE', 'The node says that it does not serve.');
+    },
     close: () => channel.close(),
   };
 }
@@ -112,7 +124,9 @@ function fromClientError(error: ClientError, node: string): ServiceError {
   for (const detail of extra) {
     // google.rpc.ErrorInfo: the reason in the words of base/error-table.ts.
     if (detail.$type === 'google.rpc.ErrorInfo' && detail.domain === 'oriel' && isReason(detail.reason)) {
-      return new ServiceError(detail.reason, error.details, { details: detail.metadata, cause: error });
+      // Whom the node could not reach is not for us to avoid: it answered itself.
+      const details = Object.fromEntries(Object.entries(detail.metadata).filter(([name]) => !(name in UNREACHABLE)));
+      return new ServiceError(detail.reason, error.details, { details, cause: error });
     }
   }
   return statusError({ code: error.code, details: error.details, node, cause: error });

@@ -17,11 +17,13 @@ export class CopyAge {
   /** UNAVAILABLE: the copy is too old for what is not public. */
   allow(isPublic: boolean): void {
     if (isPublic) return;
-    const { stalenessMs } = this.#catalog.status();
-    if (stalenessMs === null || stalenessMs <= this.#maxStalenessMs) return;
+    const { ok, stalenessMs } = this.#catalog.status();
+    // Without a copy there is nothing to serve: the read says so.
+    if (!ok || (stalenessMs !== null && stalenessMs <= this.#maxStalenessMs)) return;
+    const since = stalenessMs === null ? 'a time that is not known, maybe' : `${hours(stalenessMs)} h,`;
     throw new ServiceError(
       'UNAVAILABLE',
-      `This node has had no news of the catalog for ${hours(stalenessMs)} h, longer than max_staleness ` +
+      `This node has had no news of the catalog for ${since} longer than max_staleness ` +
         `(${hours(this.#maxStalenessMs)} h): until the authority answers, only public images are served (visibility=public)`,
       { details: { retry_after: '60' } },
     );

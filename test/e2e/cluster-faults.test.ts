@@ -1,5 +1,5 @@
 /**
- * A cluster whose parts are killed and stopped while clients change and read images through all its nodes. Afterwards no
+ * A cluster whose parts are killed, stopped and cut off while clients change and read images through all its nodes. Afterwards no
  * acknowledged change may be lost and none be there twice, every client has seen its own changes and never went back in
  * time, and every copy is equal to the authority's catalog, row for row. ORIEL_FAULTS and ORIEL_SEED set how often and which
  * course; `npm run soak` asks for more.
@@ -19,11 +19,24 @@ const SETTLE_MS = 60_000;
 
 let cluster: TestCluster;
 beforeAll(async () => {
-  cluster = await startCluster(EDGES);
+  cluster = await startCluster(EDGES, { proxied: true });
 }, 120_000);
 afterAll(() => cluster.stop(), 60_000);
 
 type Fault = (random: SeededRandom) => Promise<void>;
+
+/** Cuts some of an edge's two connections to the authority, by silence or by resets, and heals them. */
+async function cutOff(random: SeededRandom, index: number): Promise<void> {
+  const way = cluster.ways[index];
+  if (way === undefined) throw new Error(`no way of edge ${index}`);
+  const which = random.between(0, 2);
+  const lines = [...(which === 0 ? [] : [way.calls]), ...(which === 1 ? [] : [way.sync])];
+  const how = random.next() < 0.5 ? 'hang' : 'reset';
+  for (const line of lines) line.cut(how);
+  await pause(random.between(100, how === 'hang' ? 1500 : 600));
+  for (const line of lines) line.heal();
+}
+
 const FAULT_KINDS: Readonly<Record<string, Fault>> = {
   async 'kill the authority'(random) {
     await cluster.killPrimary();
@@ -40,6 +53,20 @@ const FAULT_KINDS: Readonly<Record<string, Fault>> = {
     process.kill(cluster.primary().pid, 'SIGSTOP');
     await pause(random.between(200, 2000));
     process.kill(cluster.primary().pid, 'SIGCONT');
+  },
+  async 'cut an edge off'(random) {
+    await cutOff(random, random.between(0, EDGES - 1));
+  },
+  async 'cut two edges off, one after the other healed'(random) {
+    const index = random.between(0, EDGES - 1);
+    await Promise.all([cutOff(random, index), cutOff(random, (index + 1) % EDGES)]);
+  },
+  async 'cut an edge off and kill it meanwhile'(random) {
+    const index = random.between(0, EDGES - 1);
+    const cut = cutOff(random, index);
+    await cluster.killEdge(index);
+    await cluster.startEdge(index);
+    await cut;
   },
   async 'kill an edge'(random) {
     const index = random.between(0, EDGES - 1);

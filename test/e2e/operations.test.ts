@@ -2,7 +2,7 @@
  * What operators do with the catalog of a cluster, on real processes, in this order: a change held by an edge, backup and
  * restore, promotion and the fence.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,23 +12,18 @@ import { eventually } from '../support/eventually.js';
 import { startNode, type TestNode } from '../support/node.js';
 import { runOriel } from '../support/oriel-command.js';
 import { RestClient } from '../support/rest-client.js';
-import { tempFolder } from '../support/temp-folder.js';
 
 const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 
 let cluster: TestCluster;
 const others: TestNode[] = [];
-let configFolder: Awaited<ReturnType<typeof tempFolder>> | undefined;
 beforeAll(async () => {
-  configFolder = await tempFolder('config');
-  const config = path.join(configFolder.path, 'replica.toml');
-  writeFileSync(config, '[catalog]\ndurability = "replica"\n');
-  cluster = await startCluster(2, ['--config', config]);
+  const replica = { env: { ORIEL_CATALOG_DURABILITY: 'replica' } };
+  cluster = await startCluster(2, { nodeOptions: (node) => (node === 'primary' ? replica : {}) });
 }, 120_000);
 afterAll(async () => {
   for (const node of others) await node.kill('SIGKILL');
   await cluster.stop();
-  await configFolder?.remove();
 }, 60_000);
 
 const folderOf = (name: string): string => path.join(cluster.folder, name);

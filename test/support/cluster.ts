@@ -2,9 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { type CuttingProxy, startCuttingProxy } from './cutting-proxy.js';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
-import { startNode, type TestNode } from './node.js';
+import { type NodeOptions, startNode, type TestNode } from './node.js';
 import { RestClient } from './rest-client.js';
 import { tempFolder } from './temp-folder.js';
 
@@ -14,6 +15,8 @@ export interface TestCluster {
   readonly primary: () => TestNode;
   readonly edges: readonly TestNode[];
   readonly rest: readonly RestClient[];
+  /** The way of each edge to the authority, when there are proxies: its calls, and the copying of the catalog. */
+  readonly ways: readonly Way[];
   /** Ends the authority and its sqld at once. */
   killPrimary(): Promise<void>;
   /** Starts the authority again where it was. */
@@ -24,26 +27,60 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+/** A first copy takes a second on a machine that does nothing else. */
+const START_LIMIT_MS = 60_000;
+
+export interface Way {
+  readonly calls: CuttingProxy;
+  readonly sync: CuttingProxy;
+}
+
+export interface ClusterOptions {
+  /** Further arguments of every node. */
+  readonly args?: readonly string[];
+  /** Whether edges reach the authority through proxies that can be cut. */
+  readonly proxied?: boolean;
+  /** What is special about one node: `primary`, or the number of an edge. */
+  readonly nodeOptions?: (node: 'primary' | number, dataDir: string) => Pick<NodeOptions, 'env' | 'wrapper'>;
+}
+
 /** Starts the cluster and waits until every edge has a copy of the catalog. */
-export async function startCluster(count: number, args: readonly string[] = []): Promise<TestCluster> {
+export async function startCluster(count: number, options: ClusterOptions = {}): Promise<TestCluster> {
+  const { args = [], proxied = false } = options;
+  const nodeOptions: NonNullable<ClusterOptions['nodeOptions']> = options.nodeOptions ?? (() => ({}));
   const folder = await tempFolder('cluster');
   const keyFile = path.join(folder.path, 'cluster.key');
   writeFileSync(keyFile, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 });
   const common = ['--cluster-key', keyFile, '--log-level', 'info', ...args];
-  const grpc = `127.0.0.1:${await freePort()}`;
-  const startPrimary = (): Promise<TestNode> =>
-    startNode({
-      role: 'primary',
-      dataDir: path.join(folder.path, 'primary'),
-      args: [...common, '--site', 'centre', '--grpc', grpc],
+  const ports = { grpc: await freePort(), sqld: proxied ? await freePort() : 0 };
+  const grpc = `127.0.0.1:${ports.grpc}`;
+  const ways: Way[] = [];
+  for (let index = 0; proxied && index < count; index += 1)
+    ways.push({
+      calls: await startCuttingProxy({ target: () => ({ port: ports.grpc }) }),
+      sync: await startCuttingProxy({ target: () => ({ port: ports.sqld }) }),
     });
+  const startPrimary = (): Promise<TestNode> => {
+    const dataDir = path.join(folder.path, 'primary');
+    return startNode({
+      ...nodeOptions('primary', dataDir),
+      role: 'primary',
+      dataDir,
+      args: [...common, '--site', 'centre', '--grpc', grpc, '--sqld-port', String(ports.sqld)],
+    });
+  };
   const startEdge = async (index: number): Promise<TestNode> => {
     const site = `site${index}`;
-    const edge = await startNode({
-      dataDir: path.join(folder.path, site),
-      args: [...common, '--site', site, '--primary', grpc],
+    const dataDir = path.join(folder.path, site);
+    const way = ways[index];
+    const special = nodeOptions(index, dataDir);
+    const env = way === undefined ? {} : { ORIEL_CATALOG_SYNC_URL: `http://${way.sync.address}` };
+    return startNode({
+      ...special,
+      env: { ...env, ...special.env },
+      dataDir,
+      args: [...common, '--site', site, '--primary', way?.calls.address ?? grpc],
     });
-    return edge;
   };
   let primary = await startPrimary();
   const edges = await Promise.all(Array.from({ length: count }, (_, index) => startEdge(index)));
@@ -52,12 +89,14 @@ export async function startCluster(count: number, args: readonly string[] = []):
     await eventually(
       async () => (await client.call('GET', '/v2/images')).status,
       (status) => status === 200,
+      START_LIMIT_MS,
     );
   return {
     folder: folder.path,
     primary: () => primary,
     edges,
     rest,
+    ways,
     async killPrimary() {
       await primary.kill('SIGKILL');
     },
@@ -75,6 +114,7 @@ export async function startCluster(count: number, args: readonly string[] = []):
     async stop() {
       await Promise.all(edges.map((edge) => edge.stop()));
       await primary.stop();
+      await Promise.all(ways.flatMap(({ calls, sync }) => [calls.close(), sync.close()]));
       await folder.remove();
     },
   };

@@ -19,14 +19,17 @@ export function concernsTheFile(code: string): boolean {
 
 /** What a caller is told when the group could not be written. */
 export function unavailableMessage(code = 'no code'): string {
+  // sqld says IOERR, too, when its log has no room.
   const advice = code.startsWith('SQLITE_FULL')
     ? 'its disk is full: free some space, then retry'
-    : code.startsWith('SQLITE_READONLY')
-      ? 'its file or disk is read-only: make it writable, then retry'
-      : code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')
-        ? 'its file is damaged: restore a backup'
-        : code.startsWith('SQLITE_BUSY')
-          ? 'another process holds its lock: run one node for each catalog file'
-          : 'check its disk, then retry';
+    : code.startsWith('SQLITE_IOERR')
+      ? 'its disk is full or fails: look at its free space, then retry'
+      : code.startsWith('SQLITE_READONLY')
+        ? 'its file or disk is read-only: make it writable, then retry'
+        : code.startsWith('SQLITE_CORRUPT') || code.startsWith('SQLITE_NOTADB')
+          ? 'its file is damaged: restore a backup'
+          : code.startsWith('SQLITE_BUSY')
+            ? 'another process holds its lock: run one node for each catalog file'
+            : 'check its disk, then retry';
   return `the catalog cannot be written (${code}); ${advice}. Nothing was changed`;
 }

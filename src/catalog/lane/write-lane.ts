@@ -41,6 +41,8 @@ export interface GroupOptions {
 
 const GROUP_LIMIT = 64;
 const QUEUE_LIMIT = 10_000;
+/** Each goes on to, say, open the file of its upload: 64 in a row would hold the event loop for tens of milliseconds. */
+const CALLERS_A_TURN = 16;
 /** A group that outlived this many processes is given up: it may be what ends them. */
 const RUNS_PER_OPERATION = 5;
 const RESTART_MIN_MS = 50;
@@ -237,8 +239,18 @@ export class WriteLane {
     }
     // The next group is on its way before callers of this one go on, unless it is to have their next writes.
     this.#pumpOrGather();
-    for (const [index, pending] of group.entries()) settle(pending, answers[index]);
-    this.#settleDrain();
+    this.#settleFrom(0, group, answers);
+  }
+
+  /** Lets callers go on a few at a time, with other work of the event loop between them. */
+  #settleFrom(start: number, group: readonly Pending[], answers: readonly LaneAnswer[]): void {
+    const end = Math.min(start + CALLERS_A_TURN, group.length);
+    for (let index = start; index < end; index += 1) {
+      const pending = group[index];
+      if (pending !== undefined) settle(pending, answers[index]);
+    }
+    if (end < group.length) setImmediate(() => this.#settleFrom(end, group, answers));
+    else this.#settleDrain();
   }
 
   #failAll(error: ServiceError): void {

@@ -105,9 +105,10 @@ export class CopyKeeper implements SyncListener {
       this.#copyAnew(message);
       return;
     }
-    const trouble = `the sync fails: ${message}`;
+    const why = this.#generations.hasNoRoom() ? `its disk is full: ${message}` : message;
+    const trouble = `the sync fails: ${why}`;
     // Once for a row of the same: a primary may be away for days.
-    if (this.#trouble !== trouble) this.#log.warn({ kind, problem: message }, 'catalog: the replica cannot be synced');
+    if (this.#trouble !== trouble) this.#log.warn({ kind, problem: why }, 'catalog: the replica cannot be synced');
     this.#trouble = trouble;
   }
 

@@ -7,14 +7,17 @@
  *                                 file has come). They belong together: libSQL fills a file that is gone but for its index
  *                                 with nothing, and says it is up to date
  *   replica.lock                  held by the process that syncs
+ *   replica.news                  how old the copy is (last-news.ts)
  */
 import type { Point } from '../../domain/position.js';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ReplicaLog } from './replica-log.js';
 
 const STATE = 'replica.json';
+/** A sync writes at most a few hundred KiB at a time. */
+const ROOM_BYTES = 1024 * 1024;
 const FILE = /^replica\.(\d{1,9})\.db/;
 
 export interface ReplicaState {
@@ -55,6 +58,10 @@ export class Generations {
     return join(this.#directory, 'replica.lock');
   }
 
+  get newsPath(): string {
+    return join(this.#directory, 'replica.news');
+  }
+
   pathOf(generation: number): string {
     return join(this.#directory, `replica.${generation}.db`);
   }
@@ -70,6 +77,12 @@ export class Generations {
     const path = this.pathOf(generation);
     if (!existsSync(path)) return 'its file is gone';
     return existsSync(`${path}-client_wal_index`) ? undefined : 'its index of frames is gone';
+  }
+
+  /** Tells whether the folder's disk has no room for a sync. libSQL does not say so in words. */
+  hasNoRoom(): boolean {
+    const { bavail, bsize } = statfsSync(this.#directory);
+    return bavail * bsize < ROOM_BYTES;
   }
 
   /** Tells one file from another that took its name. */

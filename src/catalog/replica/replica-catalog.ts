@@ -16,6 +16,7 @@ import type { CopyReads } from './copy-reads.js';
 import { isReached } from '../../domain/position.js';
 import { type FileFacts, positionText } from './file-facts.js';
 import { Generations } from './generations.js';
+import { LastNews } from './last-news.js';
 import { PositionWaiters } from './position-waiters.js';
 import type { ReplicaLog } from './replica-log.js';
 import { messageOf, saysDamaged } from './sync-failure.js';
@@ -56,7 +57,8 @@ const LOOK_EVERY_MS = 25;
  */
 export async function openReplicaCatalog(options: ReplicaCatalogOptions): Promise<ReplicaCatalog> {
   const generations = await Generations.open(options.directory, options.log);
-  const catalog = new ReplicaCatalog(generations, options);
+  const news = await LastNews.open(generations.newsPath, options.log);
+  const catalog = new ReplicaCatalog({ generations, news }, options);
   await catalog.open();
   return catalog;
 }
@@ -69,14 +71,16 @@ export class ReplicaCatalog implements Catalog {
   readonly #generations: Generations;
   readonly #keeper: CopyKeeper;
   readonly #sync: SyncSupervisor;
+  readonly #news: LastNews;
   readonly #waiters = new PositionWaiters();
   readonly #listeners = new Set<(position: Position) => void>();
   #facts: FileFacts | undefined;
-  #syncedAtMs: number | undefined;
   #looking: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(generations: Generations, options: ReplicaCatalogOptions) {
+  constructor(kept: { readonly generations: Generations; readonly news: LastNews }, options: ReplicaCatalogOptions) {
+    const { generations, news } = kept;
+    this.#news = news;
     const { source, log, syncIntervalMs = SYNC_INTERVAL_MS, answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
     this.#waitTimeoutMs = options.waitTimeoutMs ?? WAIT_TIMEOUT_MS;
     this.#onTokenRefused = options.onTokenRefused;
@@ -148,9 +152,9 @@ export class ReplicaCatalog implements Catalog {
     return Math.max(this.#facts?.position?.epoch ?? 0, this.#generations.state.position.epoch);
   }
 
-  /** Milliseconds since the end of the last sync that the reads show; null when there was none since the start. */
+  /** Milliseconds since the end of the last sync that the reads show, over restarts too; null when it is not known. */
   stalenessMs(): number | null {
-    return this.#syncedAtMs === undefined ? null : performance.now() - this.#syncedAtMs;
+    return this.#news.ageMs();
   }
 
   /** Asks for a sync at once; those who ask while one runs share the next. */
@@ -184,6 +188,7 @@ export class ReplicaCatalog implements Catalog {
     this.#waiters.failAll(closedError());
     await this.#sync.close();
     await this.#keeper.close();
+    await this.#news.close();
   }
 
   async #reads(options?: ReadOptions): Promise<CopyReads> {
@@ -222,7 +227,7 @@ export class ReplicaCatalog implements Catalog {
   #lateError(wanted: Point): ServiceError {
     const [expected, found] = [positionText(wanted), positionText(this.#facts?.position)];
     const staleness = this.stalenessMs();
-    const age = staleness === null ? 'was not synced since the start' : `is ${Math.round(staleness)} ms old`;
+    const age = staleness === null ? 'is of an unknown age' : `is ${Math.round(staleness)} ms old`;
     const trouble = this.#keeper.trouble;
     return new ServiceError(
       'UNAVAILABLE',
@@ -263,7 +268,7 @@ export class ReplicaCatalog implements Catalog {
   #onFresh(facts: FileFacts, syncedAtMs: number | undefined): void {
     const before = this.#facts?.position;
     this.#facts = facts;
-    if (syncedAtMs !== undefined) this.#syncedAtMs = syncedAtMs;
+    if (syncedAtMs !== undefined) this.#news.came(syncedAtMs);
     const { position } = facts;
     if (position === undefined) return;
     this.#waiters.settle(position);

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { objects, openReplica, ready, until } from '../../../test/support/replica.js';
 import { SQLD_INSTALLED, Sqld } from '../../../test/support/sqld.js';
@@ -94,6 +95,18 @@ describe.skipIf(!SQLD_INSTALLED)('the sync process', { timeout: 60_000 }, () => 
       () => others.at(-1),
       (report) => report?.kind === 'synced' && report.serial === 2,
     );
+  });
+
+  test('looks again soon after a sync that brought something, and else after the interval', async () => {
+    const reports: SyncReport[] = [];
+    start(reports, settings('news'));
+    // The interval is a minute: the second report is for the first copy's sake.
+    await until(
+      () => reports.length,
+      (length) => length === 2,
+    );
+    await pause(1000);
+    expect(reports.map(({ kind }) => kind)).toEqual(['synced', 'synced']);
   });
 
   test('ends when it is told to', async () => {
