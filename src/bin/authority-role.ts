@@ -7,13 +7,15 @@ import { openPrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
 import { selfCaller } from '../cluster/membership.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
-import { readClusterKey } from '../identity/cluster-key.js';
+import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
 import { signStatement } from '../identity/node-statement.js';
+import { HeldPositions } from '../services/held-positions.js';
 import { freshCatalog } from '../services/fresh-catalog.js';
 import { AuthorityMethods } from '../services/authority-methods.js';
 import { freshReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';
 import { openSyncFront } from '../cluster/sync-front.js';
+import { openFencing } from './authority-fencing.js';
 import { advertisedHost, urlHost } from './advertised.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
@@ -38,13 +40,7 @@ export interface AuthorityRole extends NodeRole {
 export async function openAuthorityRole(config: Config, primary: PrimaryOptions, self: Self): Promise<AuthorityRole> {
   const { nodeId, log } = self;
   const key = self.key();
-  const keyFile = config.catalog.clusterKeyFile;
-  if (keyFile === null)
-    throw new ServiceError(
-      'INVALID_ARGUMENT',
-      'catalog.cluster_key_file: the authority needs the key that nodes join with; "oriel cluster init" makes one',
-    );
-  const clusterKey = readClusterKey(keyFile);
+  const clusterKey = clusterKeyOf(config);
   if (primary.adopt !== undefined) adoptEmbeddedCatalog({ from: primary.adopt, dataDir: config.node.dataDir });
   const tls = clusterTlsOf(config);
   const opened = await openPrimaryCatalog({
@@ -54,6 +50,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     log,
   });
   const { catalog } = opened;
+  const { fence, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
   const wayIn = await openWayIn(opened.syncPort, { config, port: primary.sqldPort, tls, log }).catch(
     async (error: unknown) => {
       await opened.close();
@@ -68,8 +65,14 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     tls: tls?.texts,
   });
   const freshness = new CatalogFreshness(catalog, null);
-  const announce = async (): Promise<void> => registry.announce(self.said(), await self.health(catalog));
+  const held = config.catalog.durability === 'replica' ? new HeldPositions() : null;
+  const holds = held === null ? null : async () => await held.until(catalog.status().position);
+  const announce = async (): Promise<void> => {
+    fence.check();
+    await registry.announce(self.said(), await self.health(catalog));
+  };
   let timer: NodeJS.Timeout | undefined;
+  let stopTelling: () => void = () => undefined;
   return {
     catalog,
     ownsUnnamed: true,
@@ -79,10 +82,11 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     cluster: new AuthorityMethods({
       ...{ nodeId, registry, clock },
       proves: (id, publicKey, proof) => clusterKey.proves(id, publicKey, proof),
+      ...{ fence, held, epochs: clusterKey.epochs, epoch: () => catalog.status().position.epoch },
       syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
-    services: (local) => ({ catalog: freshCatalog(local, freshness), reading: freshReading(freshness) }),
+    services: (local) => ({ catalog: freshCatalog(local, freshness, holds), reading: freshReading(freshness) }),
     sqldPid: () => opened.sqldPid,
     async opened() {
       await registry.join(nodeId, key.publicKey);
@@ -90,14 +94,30 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       timer = setInterval(() => {
         announce().catch((error: unknown) => log.warn({ err: error }, 'the authority could not note itself'));
       }, ANNOUNCE_EVERY_MS);
+      stopTelling = tellFormer();
     },
     async close() {
       clearInterval(timer);
+      stopTelling();
       await wayIn.close();
       await peers.close();
       await opened.close();
     },
   };
+}
+
+/** INVALID_ARGUMENT: the configuration is none of an authority. */
+function clusterKeyOf({ catalog }: Config): ClusterKey {
+  if (catalog.primary !== null)
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      'catalog.primary: this is to be the authority itself; leave the option out, or start an edge by "oriel serve"',
+    );
+  if (catalog.clusterKeyFile !== null) return readClusterKey(catalog.clusterKeyFile);
+  throw new ServiceError(
+    'INVALID_ARGUMENT',
+    'catalog.cluster_key_file: the authority needs the key that nodes join with; "oriel cluster init" makes one',
+  );
 }
 
 /** Where edges copy the catalog from: sqld itself on the loopback, or TLS in front of it. */

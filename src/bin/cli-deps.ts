@@ -26,6 +26,10 @@ export function cliDeps(env: CliDeps['env'], signal: AbortSignal): CliDeps {
       list: async (place) => readTokenFile(fileOf(place)),
       revoke: async (place, id) => revokeToken(fileOf(place), id),
     },
+    catalog: async () => {
+      const { catalogFunctions } = await import('./catalog-upkeep.js');
+      return catalogFunctions((place) => load(place).config.node.dataDir);
+    },
     printConfig: ({ file }) => {
       const { settings } = load({ config: file });
       return { text: printConfig(settings), settings: describeConfig(settings) };

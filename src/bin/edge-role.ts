@@ -4,6 +4,7 @@ import { openReplicaCatalog } from '../catalog/replica/replica-catalog.js';
 import { ServiceError } from '../base/service-error.js';
 import { AuthorityLink } from '../cluster/authority-link.js';
 import { Membership, selfCaller } from '../cluster/membership.js';
+import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { readClusterKey } from '../identity/cluster-key.js';
@@ -28,7 +29,9 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   const keyFile = config.catalog.clusterKeyFile;
   if (keyFile === null)
     throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
-  const proof = readClusterKey(keyFile).proof(nodeId, key.publicKey);
+  const clusterKey = readClusterKey(keyFile);
+  const proof = clusterKey.proof(nodeId, key.publicKey);
+  const epochs = { ...clusterKey.epochs, seen: () => replica.seenEpoch() };
   const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
     address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
@@ -36,7 +39,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     log,
   });
   const membership: Membership = new Membership({
-    ...{ nodeId, publicKey: key.publicKey, proof, link, log },
+    ...{ nodeId, publicKey: key.publicKey, proof, link, epochs, log },
     announcement: async () => announcementMessage(self.said(), await self.health(replica)),
   });
   const replica = await openReplicaCatalog({
@@ -54,6 +57,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     sign: () => signStatement(key.privateKey, nodeId, selfCaller(nodeId), membership.nowMs()),
     tls: tls?.texts,
   });
+  const reports = new PositionReports({ link, copy: replica, nodeId, log });
   const ownWrites = new OwnWrites();
   const freshness = new CatalogFreshness(replica, ownWrites);
   const age = new CopyAge(replica, config.catalog.maxStalenessMs);
@@ -62,7 +66,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     ownsUnnamed: false,
     peers,
     statements: { keyOf: async (id) => (await findNode(replica, id))?.publicKey, nowMs: () => membership.nowMs() },
-    cluster: new EdgeMethods(link.node, link, replica),
+    cluster: new EdgeMethods({ node: link.node, authority: link, copy: replica, epochs }),
     commands: remoteCommands(link, self),
     services(local, hooks) {
       replica.onAdvance(hooks.advanced);
@@ -74,10 +78,12 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     },
     opened() {
       membership.announceSoon();
+      reports.start();
       return Promise.resolve();
     },
     async close() {
       membership.stop();
+      reports.stop();
       await peers.close();
       await replica.close();
       link.close();

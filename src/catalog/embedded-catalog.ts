@@ -1,3 +1,4 @@
+import { refuseCutInstall } from './cut-install.js';
 import { LaneCatalog } from './lane-catalog.js';
 import { LaneProcessHandle } from './lane/lane-process-handle.js';
 import { type LaneLog, WriteLane } from './lane/write-lane.js';
@@ -18,9 +19,11 @@ const SILENT: LaneLog = { warn: () => undefined };
 /**
  * Opens the catalog in one libSQL file, for one node.
  *
- * @throws ServiceError UNAVAILABLE when the file cannot be opened, STATE_CONFLICT when a newer release wrote it.
+ * @throws ServiceError UNAVAILABLE when the file cannot be opened, STATE_CONFLICT when a newer release wrote it or
+ *   a restore was cut off.
  */
 export async function openEmbeddedCatalog(options: EmbeddedCatalogOptions): Promise<LaneCatalog> {
+  refuseCutInstall(options.path);
   const settings = {
     path: options.path,
     retentionMs: options.operationRetentionMs ?? DAY_MS,

@@ -5,7 +5,7 @@ import { ServiceError } from '../base/service-error.js';
 import type { ImageQuery } from '../domain/image-query.js';
 import type { Image } from '../domain/image.js';
 import { EmbeddedReader } from './catalog-reader.js';
-import { Connection } from './connection.js';
+import { Connection, integerAt } from './connection.js';
 import { BOUNDED_BUDGETS, findImages, type FindRequest, THOROUGH_BUDGETS } from './list/find-images.js';
 import { ReaderPool } from './list/reader-pool.js';
 import type { Found } from './list/search.js';
@@ -32,6 +32,13 @@ export class FileReads {
   /** Runs the synchronous function against one snapshot. */
   read<T>(query: (reader: CatalogReader) => T): T {
     return this.#inSnapshot(() => query(this.#reader));
+  }
+
+  /** The epoch that the file has. */
+  epoch(): number {
+    const row = this.#connection.get("select value from meta where name = 'epoch'");
+    if (row === undefined) throw new ServiceError('DATA_CORRUPT', 'catalog: the file has no epoch');
+    return integerAt(row, 0);
   }
 
   /** One page of images; see `Catalog.listImages`. */

@@ -20,6 +20,7 @@ export class LaneCatalog implements Catalog {
   readonly #reads: FileReads;
   #lastOpId = '';
   #closed = false;
+  #refusal: ServiceError | undefined;
 
   /** `path`: the file that the lane writes. */
   constructor(lane: WriteLane, path: string) {
@@ -43,7 +44,10 @@ export class LaneCatalog implements Catalog {
     effects: readonly Effect[],
     options: { readonly opId: string; readonly subject: string },
   ): Promise<WriteResult> {
+    this.#throwRefusal();
     const { frame, replayed } = await this.#lane.submit(compileEffects(effects), options);
+    // It came too late to count: whoever asks must not take it for done.
+    this.#throwRefusal();
     this.#lastOpId = options.opId;
     return { position: { epoch: this.#lane.state().epoch, frame, opId: options.opId }, replayed };
   }
@@ -56,7 +60,20 @@ export class LaneCatalog implements Catalog {
 
   status(): CatalogStatus {
     const { ok, message, epoch, frame } = this.#lane.state();
-    return { ok: ok && !this.#closed, message, position: { epoch, frame, opId: this.#lastOpId }, stalenessMs: 0 };
+    const position = { epoch, frame, opId: this.#lastOpId };
+    if (this.#refusal !== undefined) return { ok: false, message: this.#refusal.message, position, stalenessMs: null };
+    return { ok: ok && !this.#closed, message, position, stalenessMs: 0 };
+  }
+
+  /** The epoch that the file has, which may be a moment ahead of that of the status. */
+  epochOnFile(): number {
+    return this.#reads.epoch();
+  }
+
+  /** Refuses every write from now on, also those that are under way; reads go on. Resolves when nothing is written any more. */
+  async endWrites(refusal: ServiceError): Promise<void> {
+    this.#refusal = refusal;
+    await this.#lane.close();
   }
 
   /** The id of the lane's process, for the tests that kill it. */
@@ -69,6 +86,10 @@ export class LaneCatalog implements Catalog {
     this.#closed = true;
     await this.#reads.close();
     await this.#lane.close();
+  }
+
+  #throwRefusal(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
   }
 
   #checkReadable(options?: ReadOptions): void {

@@ -1,6 +1,7 @@
 /** The command line: everything but the roles that run a service, which the program's entry adds. */
 import { Command } from 'commander';
 import { addCall } from './call-command.js';
+import { addCatalog } from './catalog-commands.js';
 import type { CliDeps } from './deps.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
@@ -30,6 +31,7 @@ export function buildCli(deps: CliDeps): Command {
   addTags(images, deps);
   addActivation(images, deps);
   addNode(program, deps);
+  addCatalog(program, deps);
   addToken(program, deps);
   addConfig(program, deps);
   addCall(program, deps);

@@ -67,6 +67,7 @@ async function oriel(args: readonly string[], given: Given = {}): Promise<Run> {
       list: async () => Promise.resolve([]),
       revoke: async () => Promise.resolve(),
     },
+    catalog: async () => Promise.reject(new Error('no data folder here')),
     printConfig: ({ file }) => ({ text: `# ${file ?? 'none'}\n`, settings: [] }),
   };
   const code = await runCli(buildCli(deps), args, deps);

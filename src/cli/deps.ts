@@ -1,5 +1,6 @@
 /** What the command line is given by the program's entry, so that it reads no environment and no configuration itself. */
 import type { Readable, Writable } from 'node:stream';
+import type { CatalogFunctions } from './catalog-functions.js';
 
 /** A terminal or a pipe; bars are drawn on a terminal only. */
 export type OutputStream = Writable & { readonly isTTY?: boolean };
@@ -55,5 +56,7 @@ export interface CliDeps {
   /** Aborts the running command (SIGINT), which then tidies up. */
   readonly signal: AbortSignal;
   readonly tokens: TokenFunctions;
+  /** Loaded when it is wanted: the catalog's driver is native code. */
+  catalog(): Promise<CatalogFunctions>;
   printConfig(given: { readonly file?: string | undefined }): PrintedConfig;
 }

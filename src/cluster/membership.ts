@@ -1,6 +1,6 @@
 import type { Log } from '../application/log.js';
 import type { NodeId } from '../base/brand.js';
-import { failedWith } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import type { Node } from '../gen/oriel/node/v1/node_service.js';
 import type { AuthorityLink } from './authority-link.js';
@@ -14,6 +14,8 @@ export interface MembershipOptions {
   /** Proves that this node has the cluster's key. */
   readonly proof: Buffer;
   readonly link: AuthorityLink;
+  /** The latest epoch that this node has seen, and the proof of one. */
+  readonly epochs: { seen(): number; prove(epoch: number): Buffer };
   /** What this node says of itself now. */
   announcement(): Promise<Node>;
   readonly log: Log;
@@ -46,9 +48,23 @@ export class Membership {
   async join(): Promise<SyncSource> {
     const { nodeId, publicKey, proof, link } = this.#options;
     const joined = await link.node.join({ nodeId, publicKey, proof });
+    await this.#refuseOlder(Number(joined.epoch));
     this.#setClock(joined.now);
     this.announceSoon();
     return { syncUrl: joined.syncUrl, authToken: joined.syncToken };
+  }
+
+  /** An authority of an earlier epoch has been replaced: it is told so, and not followed. 0: of an earlier release. */
+  async #refuseOlder(epoch: number): Promise<void> {
+    const { link, epochs } = this.#options;
+    const seen = epochs.seen();
+    if (epoch === 0 || epoch >= seen) return;
+    await link.node.fenceAuthority({ epoch: BigInt(seen), proof: epochs.prove(seen) });
+    throw new ServiceError(
+      'UNAVAILABLE',
+      `the authority that is named as primary is of epoch ${epoch}, and this node has seen epoch ${seen}: it was replaced; ` +
+        'name the new one',
+    );
   }
 
   stop(): void {

@@ -37,7 +37,6 @@ function found(value: unknown): string {
 const NOT_YET: readonly (readonly [prefix: string, why: string])[] = [
   ['node.staging', 'no import method yet'],
   ['auth.keystone.region', 'no use for the region yet'],
-  ['catalog.durability', 'no second copy to wait for yet'],
   ['import.', 'no import method yet'],
   ['limits.user_storage_quota', 'no storage quota yet'],
   ['limits.use_keystone_limits', 'no unified limits yet'],

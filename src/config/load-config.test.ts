@@ -181,9 +181,6 @@ describe('what belongs together', () => {
 
 describe('options of later releases', () => {
   it('are refused with another value than their default', () => {
-    expect(problemOf({ toml: '[catalog]\ndurability = "replica"\n' })).toContain(
-      '[catalog] durability: this release has no second copy to wait for yet; leave the option out',
-    );
     expect(load({ flags: { primary: 'a:1' } }).config.catalog.primary).toBe('a:1');
     expect(problemOf({ toml: '[cache]\nsize = "1GB"\n' })).toContain('no cache yet');
     expect(problemOf({ toml: '[stores.a]\ntype = "s3"\nbucket = "b"\n' })).toContain('no s3 stores yet');

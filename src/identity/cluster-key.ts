@@ -17,6 +17,12 @@ export class ClusterKey {
     return createHmac('sha256', this.#secret).update(`${nodeId}\n${publicKey}`).digest();
   }
 
+  /** Proofs of epochs: of the word `epoch`, which is no node's id, and the number. */
+  readonly epochs = {
+    prove: (epoch: number): Buffer => this.proof('epoch', String(epoch)),
+    proves: (epoch: number, proof: Uint8Array): boolean => this.proves('epoch', String(epoch), proof),
+  };
+
   /** Tells whether the proof was made with this key. */
   proves(nodeId: string, publicKey: string, proof: Uint8Array): boolean {
     const expected = this.proof(nodeId, publicKey);

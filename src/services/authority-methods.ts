@@ -3,8 +3,11 @@ import { ServiceError } from '../base/service-error.js';
 import type { Announcement, KnownNode, NodeHealth, NodeRegistry } from '../application/node-registry.js';
 import type { Clock } from '../application/ports/clock.js';
 import type { ClusterNode } from '../domain/cluster-node.js';
+import { parsePosition, positionText } from '../domain/position.js';
 import { Node, NodeRole } from '../gen/oriel/node/v1/node_service.js';
 import type * as wire from '../gen/oriel/node/v1/node_service.js';
+import type { AuthorityFence } from './authority-fence.js';
+import type { HeldPositions } from './held-positions.js';
 import { numberOf } from './image-request.js';
 import type { ServiceContext } from './service-context.js';
 
@@ -13,6 +16,14 @@ export interface ClusterMethods {
   listNodes(context: ServiceContext): Promise<wire.ListNodesResponse>;
   join(request: wire.JoinRequest): Promise<wire.JoinResponse>;
   announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse>;
+  holdPosition(request: wire.HoldPositionRequest, context: ServiceContext): Promise<wire.HoldPositionResponse>;
+  fenceAuthority(request: wire.FenceAuthorityRequest): Promise<wire.FenceAuthorityResponse>;
+}
+
+/** Proofs that an epoch was seen by a node of this cluster. */
+export interface EpochProofs {
+  prove(epoch: number): Buffer;
+  proves(epoch: number, proof: Uint8Array): boolean;
 }
 
 /** What the authority has to let nodes in. */
@@ -22,6 +33,13 @@ export interface AuthorityFacts {
   readonly clock: Clock;
   /** Tells whether a node has the cluster's key. */
   proves(nodeId: string, publicKey: string, proof: Uint8Array): boolean;
+  /** Proofs of epochs, by the same key. */
+  readonly epochs: EpochProofs;
+  readonly fence: AuthorityFence;
+  /** null: no change waits for a copy. */
+  readonly held: HeldPositions | null;
+  /** The epoch of the catalog. */
+  readonly epoch: () => number;
   /** Where the catalog is copied from, and a token for it that is good for `ttlMs`. */
   readonly syncUrl: string;
   mintReadToken(ttlMs: number): string;
@@ -55,6 +73,7 @@ export class AuthorityMethods implements ClusterMethods {
         'UNAUTHENTICATED',
         'The node does not have the key of this cluster: give both the same file as catalog.cluster_key_file.',
       );
+    this.#facts.fence.check();
     if (nodeId === this.#facts.nodeId)
       throw new ServiceError(
         'STATE_CONFLICT',
@@ -69,17 +88,46 @@ export class AuthorityMethods implements ClusterMethods {
       syncTokenExpiresAt: new Date(endsMs),
       now: new Date(nowMs),
       authorityId: this.#facts.nodeId,
+      epoch: BigInt(this.#facts.epoch()),
     };
   }
 
   async announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse> {
-    const { vouchedBy } = await context.caller();
-    if (vouchedBy === undefined)
-      throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
+    const vouchedBy = await nodeThatCalls(context);
+    if (request.node !== undefined && request.node.position !== '')
+      this.#facts.fence.see(parsePosition(request.node.position).epoch);
+    this.#facts.fence.check();
     const { said, health } = announcementOf(vouchedBy, request.node ?? Node.fromPartial({}));
     await this.#facts.registry.announce({ ...said, role: 'edge' }, health);
     return { now: new Date(this.#facts.clock.nowMs()) };
   }
+
+  async holdPosition(request: wire.HoldPositionRequest, context: ServiceContext): Promise<wire.HoldPositionResponse> {
+    const node = await nodeThatCalls(context);
+    const held = parsePosition(request.position);
+    this.#facts.fence.see(held.epoch);
+    this.#facts.fence.check();
+    if (this.#facts.held === null)
+      throw new ServiceError('STATE_CONFLICT', 'This authority waits for no copy (catalog.durability is "primary").');
+    return { position: positionText(await this.#facts.held.next(node, held, context.signal)) };
+  }
+
+  /** Also when it is fenced: whoever asks learns the epoch that it knows of. */
+  fenceAuthority(request: wire.FenceAuthorityRequest): Promise<wire.FenceAuthorityResponse> {
+    const { epochs, fence, epoch } = this.#facts;
+    const seen = numberOf(request.epoch, 'epoch') ?? 0;
+    if (!epochs.proves(seen, request.proof))
+      return Promise.reject(new ServiceError('UNAUTHENTICATED', 'The epoch is not proved by the key of this cluster.'));
+    fence.see(seen);
+    const own = epoch();
+    return Promise.resolve({ epoch: BigInt(own), proof: epochs.prove(own) });
+  }
+}
+
+async function nodeThatCalls(context: ServiceContext): Promise<NodeId> {
+  const { vouchedBy } = await context.caller();
+  if (vouchedBy !== undefined) return vouchedBy;
+  throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
 }
 
 /** What a node's message says. */

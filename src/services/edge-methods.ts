@@ -2,20 +2,30 @@ import { failedWith, ServiceError } from '../base/service-error.js';
 import type { Catalog } from '../application/ports/catalog.js';
 import type * as wire from '../gen/oriel/node/v1/node_service.js';
 import type { NodeServiceClient } from '../gen/oriel/node/v1/node_service.js';
-import { type ClusterMethods, nodeMessage } from './authority-methods.js';
+import { type ClusterMethods, type EpochProofs, nodeMessage } from './authority-methods.js';
 import type { AuthorityLink } from './edge-catalog-service.js';
 import type { ServiceContext } from './service-context.js';
+
+export interface EdgeClusterParts {
+  readonly node: NodeServiceClient;
+  readonly authority: Pick<AuthorityLink, 'vouch' | 'run'>;
+  readonly copy: Pick<Catalog, 'read'>;
+  /** The latest epoch that this node has seen, and proofs. */
+  readonly epochs: Pick<EpochProofs, 'prove'> & { seen(): number };
+}
 
 /** The calls about the cluster as an edge answers them: the authority knows; while it is away, the copy tells who there is. */
 export class EdgeMethods implements ClusterMethods {
   readonly #node: NodeServiceClient;
   readonly #authority: Pick<AuthorityLink, 'vouch' | 'run'>;
   readonly #copy: Pick<Catalog, 'read'>;
+  readonly #epochs: EdgeClusterParts['epochs'];
 
-  constructor(node: NodeServiceClient, authority: Pick<AuthorityLink, 'vouch' | 'run'>, copy: Pick<Catalog, 'read'>) {
-    this.#node = node;
-    this.#authority = authority;
-    this.#copy = copy;
+  constructor(parts: EdgeClusterParts) {
+    this.#node = parts.node;
+    this.#authority = parts.authority;
+    this.#copy = parts.copy;
+    this.#epochs = parts.epochs;
   }
 
   async listNodes(context: ServiceContext): Promise<wire.ListNodesResponse> {
@@ -38,6 +48,16 @@ export class EdgeMethods implements ClusterMethods {
 
   announceNode(): Promise<wire.AnnounceNodeResponse> {
     return Promise.reject(isEdge());
+  }
+
+  holdPosition(): Promise<wire.HoldPositionResponse> {
+    return Promise.reject(isEdge());
+  }
+
+  /** An authority that starts asks whether it was replaced. */
+  fenceAuthority(): Promise<wire.FenceAuthorityResponse> {
+    const epoch = this.#epochs.seen();
+    return Promise.resolve({ epoch: BigInt(epoch), proof: this.#epochs.prove(epoch) });
   }
 }
 

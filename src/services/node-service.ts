@@ -9,7 +9,11 @@ import {
   type GetNodeStatusResponse,
   type AnnounceNodeRequest,
   type AnnounceNodeResponse,
+  type FenceAuthorityRequest,
+  type FenceAuthorityResponse,
   type GetServiceInfoResponse,
+  type HoldPositionRequest,
+  type HoldPositionResponse,
   type JoinRequest,
   type JoinResponse,
   type ListNodesRequest,
@@ -84,5 +88,14 @@ export class NodeService {
 
   async announceNode(request: AnnounceNodeRequest, context: ServiceContext): Promise<AnnounceNodeResponse> {
     return this.#facts.cluster.announceNode(request, context);
+  }
+
+  async holdPosition(request: HoldPositionRequest, context: ServiceContext): Promise<HoldPositionResponse> {
+    return this.#facts.cluster.holdPosition(request, context);
+  }
+
+  /** Needs no credentials but its proof. */
+  async fenceAuthority(request: FenceAuthorityRequest): Promise<FenceAuthorityResponse> {
+    return this.#facts.cluster.fenceAuthority(request);
   }
 }

@@ -24,6 +24,14 @@ export class SingleMethods implements ClusterMethods {
   announceNode(): Promise<wire.AnnounceNodeResponse> {
     return Promise.reject(noCluster());
   }
+
+  holdPosition(): Promise<wire.HoldPositionResponse> {
+    return Promise.reject(noCluster());
+  }
+
+  fenceAuthority(): Promise<wire.FenceAuthorityResponse> {
+    return Promise.reject(noCluster());
+  }
 }
 
 function noCluster(): ServiceError {

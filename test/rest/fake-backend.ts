@@ -133,6 +133,8 @@ function fakeNode(method: MethodFactory): NodeServiceClient {
     listNodes: method('listNodes', { nodes: [] }),
     join: method('join', JoinResponse.create()),
     announceNode: method('announceNode', {}),
+    holdPosition: method('holdPosition', { position: '' }),
+    fenceAuthority: method('fenceAuthority', { epoch: 0n, proof: Buffer.alloc(0) }),
     getCaller: method('getCaller', GetCallerResponse.create({ kind: CallerKind.USER, projectId: 'p1' })),
     getServiceInfo: method(
       'getServiceInfo',

@@ -217,6 +217,8 @@ const nodeService: NodeServiceImplementation = {
   listNodes: notHere,
   join: notHere,
   announceNode: notHere,
+  holdPosition: notHere,
+  fenceAuthority: notHere,
   getCaller: async (_request, context: CallContext) =>
     Promise.resolve({
       kind: CallerKind.USER,

@@ -1,11 +1,11 @@
-import { constants, copyFileSync, existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ServiceError } from '../../base/service-error.js';
-import { Connection } from '../connection.js';
 import { pendingMigrations, SELECT_MIGRATIONS } from '../migrate.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import { makeFile, scratchFolder } from './primary-file.js';
 import { primaryFolder } from './primary-folder.js';
+import { openCopy } from './stopped-file.js';
 
 /**
  * Makes the embedded catalog in the file `from` the catalog of the primary with this data folder. Its node must be stopped.
@@ -27,7 +27,7 @@ export function adoptEmbeddedCatalog({ from, dataDir }: { readonly from: string;
   }
   const scratch = scratchFolder(resolve(dataDir));
   try {
-    const source = openCatalog(copyUnchanged(from, join(scratch, 'copy')));
+    const source = openCopy(from, join(scratch, 'copy'));
     try {
       pendingMigrations(source.all(SELECT_MIGRATIONS), MIGRATIONS);
       makeFile(source, { scratch, catalog });
@@ -36,32 +36,5 @@ export function adoptEmbeddedCatalog({ from, dataDir }: { readonly from: string;
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-/** Copies the file with its log: opening it, even to read, would move the log's content into it. */
-function copyUnchanged(from: string, to: string): string {
-  const before = fingerprint(from);
-  for (const part of ['', '-wal']) {
-    if (existsSync(from + part)) copyFileSync(from + part, to + part, constants.COPYFILE_FICLONE);
-  }
-  if (fingerprint(from) === before) return to;
-  throw new ServiceError('STATE_CONFLICT', 'the catalog to adopt was written meanwhile: stop its node, then retry');
-}
-
-function fingerprint(path: string): string {
-  return [path, `${path}-wal`]
-    .map((file) => statSync(file, { throwIfNoEntry: false }))
-    .map((stat) => `${stat?.size ?? ''} ${stat?.mtimeMs ?? ''}`)
-    .join(', ');
-}
-
-function openCatalog(path: string): Connection {
-  try {
-    const connection = new Connection(path, 'writer');
-    connection.get('select count(*) from schema_migrations');
-    return connection;
-  } catch (cause) {
-    throw new ServiceError('INVALID_ARGUMENT', 'expected the file of an embedded catalog, this is none', { cause });
   }
 }

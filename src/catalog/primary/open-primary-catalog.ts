@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { ServiceError } from '../../base/service-error.js';
+import { refuseCutInstall } from '../cut-install.js';
 import { LaneCatalog } from '../lane-catalog.js';
 import type { LaneListener } from '../lane/lane-writer.js';
 import { type LaneLog, WriteLane } from '../lane/write-lane.js';
 import { AccessTokens } from './access-tokens.js';
+import { readFence, writeFence } from './fence-mark.js';
 import { HranaLaneWriter, type HranaWriterSettings } from './hrana-lane-writer.js';
 import { makeEmptyFile } from './primary-file.js';
 import { primaryFolder } from './primary-folder.js';
@@ -44,6 +47,8 @@ export interface PrimaryCatalog {
   status(): SqldStatus;
   /** How durable commits are; `strong` unless somebody changed it since the start. */
   durability(): Promise<string>;
+  /** Ends all writing, now and after a restart (fence-mark.ts), and sqld with it: another authority has an epoch so late. */
+  fence(epoch: number, refusal: ServiceError): void;
   close(): Promise<void>;
 }
 
@@ -56,7 +61,7 @@ const SILENT: LaneLog = { warn: () => undefined };
  * Starts `sqld` on the data folder and opens the catalog in it, for its only writer.
  *
  * @throws ServiceError UNAVAILABLE when `sqld` is missing, its port is taken or it does not start; STATE_CONFLICT when a newer
- *   release wrote the catalog or another primary serves the folder.
+ *   release wrote the catalog, another primary serves the folder, or another authority has taken this one's place.
  */
 export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promise<PrimaryCatalog> {
   const log = options.log ?? SILENT;
@@ -64,6 +69,8 @@ export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promis
   // Absolute: the leftover of a killed primary is known by the folder in its arguments.
   const dataDir = resolve(options.dataDir);
   const folder = primaryFolder(dataDir);
+  refuseCutInstall(folder.sqld);
+  refuseFenced(folder.sqld);
   if (!existsSync(folder.catalog)) makeEmptyFile(dataDir, folder.catalog);
   const tokens = AccessTokens.open(folder.keys);
   const sqld = await SqldSupervisor.start(
@@ -78,7 +85,7 @@ export async function openPrimaryCatalog(options: PrimaryCatalogOptions): Promis
   );
   try {
     const catalog = await openCatalog(folder.catalog, options, { sqld, tokens });
-    return primaryCatalog(catalog, { sqld, tokens });
+    return primaryCatalog(catalog, { sqld, tokens, log, folder: folder.sqld });
   } catch (error) {
     await sqld.stop();
     throw error;
@@ -116,7 +123,23 @@ function writerSettings(options: PrimaryCatalogOptions, { sqld, tokens }: Parts)
   };
 }
 
-function primaryCatalog(catalog: LaneCatalog, { sqld, tokens }: Parts): PrimaryCatalog {
+/** STATE_CONFLICT: another authority has taken the place of the one with this folder. */
+function refuseFenced(folder: string): void {
+  const mark = readFence(folder);
+  if (mark === undefined) return;
+  throw new ServiceError(
+    'STATE_CONFLICT',
+    `this authority was replaced by another, of epoch ${mark.epoch}, as it learned at ${new Date(mark.atMs).toISOString()}: ` +
+      'start it as an edge of that one (oriel serve --primary …)',
+  );
+}
+
+interface OpenParts extends Parts {
+  readonly log: LaneLog;
+  readonly folder: string;
+}
+
+function primaryCatalog(catalog: LaneCatalog, { sqld, tokens, log, folder }: OpenParts): PrimaryCatalog {
   return {
     catalog,
     syncPort: sqld.port,
@@ -126,6 +149,12 @@ function primaryCatalog(catalog: LaneCatalog, { sqld, tokens }: Parts): PrimaryC
     mintReadToken: (ttlSeconds) => tokens.mint('ro', ttlSeconds),
     status: () => sqld.status(),
     durability: async () => await (await sqld.running(0)).durability(),
+    fence(epoch, refusal) {
+      writeFence(folder, { epoch, atMs: Date.now() });
+      log.warn({ epoch }, 'catalog: another authority has taken the place of this one, which writes no more');
+      const ended = catalog.endWrites(refusal).then(() => sqld.stop());
+      ended.catch((error: unknown) => log.warn({ problem: String(error) }, 'catalog: sqld did not end'));
+    },
     async close() {
       await catalog.close();
       await sqld.stop();

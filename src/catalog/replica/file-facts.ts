@@ -5,6 +5,11 @@ import { type Connection, integerAt } from '../connection.js';
 export interface FileFacts {
   /** 0: there is no schema. */
   readonly schemaVersion: number;
+  /**
+   * The schema version that a reader must know at least. Migrations only add, so that nodes of the release before go on
+   * reading; one that takes something away raises this row (docs/decisions/0072). 0: none has yet.
+   */
+  readonly readableFrom: number;
   /** Undefined without a schema that has positions. */
   readonly position: Point | undefined;
 }
@@ -16,12 +21,15 @@ export function factsOf(connection: Connection): FileFacts {
     const tables = connection.get(
       "select count(*) from sqlite_master where type = 'table' and name in ('schema_migrations', 'meta')",
     );
-    if (tables === undefined || integerAt(tables, 0) < 2) return { schemaVersion: 0, position: undefined };
+    if (tables === undefined || integerAt(tables, 0) < 2)
+      return { schemaVersion: 0, readableFrom: 0, position: undefined };
     const version = connection.get('select coalesce(max(version), 0) from schema_migrations');
+    const readableFrom = connection.get("select value from meta where name = 'readable_from'");
     const epoch = connection.get("select value from meta where name = 'epoch'");
     const frame = connection.get("select value from meta where name = 'frame'");
     return {
       schemaVersion: version === undefined ? 0 : integerAt(version, 0),
+      readableFrom: readableFrom === undefined ? 0 : integerAt(readableFrom, 0),
       position:
         epoch === undefined || frame === undefined
           ? undefined

@@ -150,11 +150,14 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     expect(await catalog.read(objects)).toBe(groups.count);
   });
 
-  test('refuses reads of a schema that it does not know, until it is told otherwise', async () => {
+  test('reads a later schema, unless that says that it takes a later reader', async () => {
     const catalog = await open('schema', { syncIntervalMs: 50 });
     await ready(catalog);
     const version = MIGRATIONS.length + 1;
     await sqld.batch([{ sql: "insert into schema_migrations values (?, 'x', 0)", args: [version] }]);
+    const position = await groups.commit();
+    expect(await catalog.read(objects, { atLeast: position })).toBe(groups.count);
+    await sqld.batch([{ sql: "insert into meta (name, value) values ('readable_from', ?)", args: [version] }]);
     await until(
       () => catalog.status().ok,
       (ok) => !ok,
@@ -163,7 +166,10 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
       reason: 'UNAVAILABLE',
       message: expect.stringContaining(`the cluster has ${version}`) as string,
     });
-    await sqld.batch([{ sql: 'delete from schema_migrations where version = ?', args: [version] }]);
+    await sqld.batch([
+      { sql: 'delete from schema_migrations where version = ?', args: [version] },
+      { sql: "delete from meta where name = 'readable_from'" },
+    ]);
     await ready(catalog);
   });
 

@@ -68,6 +68,7 @@ export class ReplicaCatalog implements Catalog {
   readonly #waitTimeoutMs: number;
   readonly #onTokenRefused: (() => void) | undefined;
   readonly #log: ReplicaLog;
+  readonly #generations: Generations;
   readonly #keeper: CopyKeeper;
   readonly #sync: SyncSupervisor;
   readonly #news: LastNews;
@@ -84,6 +85,7 @@ export class ReplicaCatalog implements Catalog {
     this.#waitTimeoutMs = options.waitTimeoutMs ?? WAIT_TIMEOUT_MS;
     this.#onTokenRefused = options.onTokenRefused;
     this.#log = log;
+    this.#generations = generations;
     const { lockPath } = generations;
     this.#sync = new SyncSupervisor(
       { source, lockPath, syncIntervalMs, answerTimeoutMs, log },
@@ -145,6 +147,11 @@ export class ReplicaCatalog implements Catalog {
     return { ok: refusal === undefined, message, position, stalenessMs: this.stalenessMs() };
   }
 
+  /** The latest epoch that this node's copies have had, over restarts. */
+  seenEpoch(): number {
+    return Math.max(this.#facts?.position?.epoch ?? 0, this.#generations.state.position.epoch);
+  }
+
   /** Milliseconds since the end of the last sync that the reads show, over restarts too; null when it is not known. */
   stalenessMs(): number | null {
     return this.#news.ageMs();
@@ -198,12 +205,12 @@ export class ReplicaCatalog implements Catalog {
   #refusal(): ServiceError | undefined {
     if (this.#closed !== undefined) return closedError();
     if (this.#keeper.reads === undefined || this.#facts === undefined) return this.#noCopyError();
-    const { schemaVersion } = this.#facts;
-    if (schemaVersion <= MIGRATIONS.length) return undefined;
+    const { schemaVersion, readableFrom } = this.#facts;
+    if (readableFrom <= MIGRATIONS.length) return undefined;
     return new ServiceError(
       'UNAVAILABLE',
-      `catalog: expected schema version ${MIGRATIONS.length} or older, the cluster has ${schemaVersion}: ` +
-        'a newer release wrote it, upgrade this node',
+      `catalog: this node knows schema version ${MIGRATIONS.length}, the cluster has ${schemaVersion}, which takes version ` +
+        `${readableFrom} or newer to read: upgrade this node`,
     );
   }
 

@@ -143,8 +143,8 @@ function guardImage(before: Image): Step {
 
 /** Moves the image in the list index; what did not change its place or its terms is not touched. */
 function changeListings(before: Image | undefined, after: Image): readonly Step[] {
-  const old = before === undefined ? undefined : termsOf(before);
-  const next = termsOf(after);
+  const old = before === undefined ? undefined : listingTermsOf(before);
+  const next = listingTermsOf(after);
   return LISTING_KEYS.flatMap((key) =>
     changeListing(
       before === undefined || old === undefined ? undefined : placeOf(before, key, old),
@@ -165,12 +165,14 @@ function changeListing(old: Place | undefined, next: Place): readonly Step[] {
   ];
 }
 
-interface Terms {
+/** The terms of an image in the list index: those of every order, and those of the order by creation. */
+export interface Terms {
   readonly ordered: ReadonlySet<number>;
   readonly creation: ReadonlySet<number>;
 }
 
-function termsOf(image: Image): Terms {
+/** The terms that find the image, without those of its members. */
+export function listingTermsOf(image: Image): Terms {
   const ordered = orderedTerms(image);
   return { ordered: new Set(ordered), creation: new Set([...ordered, ...creationTerms(image)]) };
 }
@@ -189,7 +191,7 @@ interface Place {
 
 function placeOf(image: Image, key: ListingKey, terms: Terms): Place {
   const hidden = image.osHidden ? 1 : 0;
-  const head = [hidden, image.createdAtMs, keyOf(image, key), image.id];
+  const head = [hidden, image.createdAtMs, listingKeyOf(image, key), image.id];
   const hints = [visibilityNumber(image.visibility), ownerHash(image.owner)];
   return {
     key,
@@ -201,7 +203,8 @@ function placeOf(image: Image, key: ListingKey, terms: Terms): Place {
   };
 }
 
-function keyOf(image: Image, key: ListingKey): SqlValue {
+/** What the image is sorted by in a table of the list index. */
+export function listingKeyOf(image: Image, key: ListingKey): SqlValue {
   switch (key) {
     case 'created_at':
       return image.createdAtMs;

@@ -52,6 +52,8 @@ export function pooledNode(pool: NodePool, positions: CallerPositions): NodeServ
     listNodes: read(({ node }) => node.listNodes.bind(node)),
     join: once(pool, ({ node }) => node.join.bind(node)),
     announceNode: once(pool, ({ node }) => node.announceNode.bind(node)),
+    holdPosition: once(pool, ({ node }) => node.holdPosition.bind(node)),
+    fenceAuthority: once(pool, ({ node }) => node.fenceAuthority.bind(node)),
   };
 }
 

@@ -303,6 +303,8 @@ export interface JoinResponse {
     | undefined;
   /** The id of the authority. */
   authorityId: string;
+  /** The epoch of its catalog: a node that has seen a later one does not follow it. */
+  epoch: bigint;
 }
 
 /** Tells how a node does. */
@@ -315,6 +317,34 @@ export interface AnnounceNodeRequest {
 export interface AnnounceNodeResponse {
   /** The clock of the authority. */
   now?: Date | undefined;
+}
+
+/** Tells how far a copy of the catalog has come. */
+export interface HoldPositionRequest {
+  /** The position that is on the node's disk, as in the header Oriel-Position. */
+  position: string;
+}
+
+/** Says what to hold next. */
+export interface HoldPositionResponse {
+  /** A position that somebody waits for; the one of the request when nobody did. */
+  position: string;
+}
+
+/** Tells of an epoch. */
+export interface FenceAuthorityRequest {
+  /** The latest epoch that the caller has seen. */
+  epoch: bigint;
+  /** HMAC-SHA256 of "epoch", a line feed and the epoch in decimal by the cluster's key. */
+  proof: Buffer;
+}
+
+/** Answers with an epoch. */
+export interface FenceAuthorityResponse {
+  /** The latest epoch that this node has seen. */
+  epoch: bigint;
+  /** The proof for it, as in the request. */
+  proof: Buffer;
 }
 
 function createBaseGetNodeStatusRequest(): GetNodeStatusRequest {
@@ -1952,7 +1982,7 @@ export const JoinRequest: MessageFns<JoinRequest> = {
 };
 
 function createBaseJoinResponse(): JoinResponse {
-  return { syncUrl: "", syncToken: "", syncTokenExpiresAt: undefined, now: undefined, authorityId: "" };
+  return { syncUrl: "", syncToken: "", syncTokenExpiresAt: undefined, now: undefined, authorityId: "", epoch: 0n };
 }
 
 export const JoinResponse: MessageFns<JoinResponse> = {
@@ -1971,6 +2001,12 @@ export const JoinResponse: MessageFns<JoinResponse> = {
     }
     if (message.authorityId !== "") {
       writer.uint32(42).string(message.authorityId);
+    }
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.epoch);
     }
     return writer;
   },
@@ -2028,6 +2064,14 @@ export const JoinResponse: MessageFns<JoinResponse> = {
             message.authorityId = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2063,6 +2107,7 @@ export const JoinResponse: MessageFns<JoinResponse> = {
         : isSet(object.authority_id)
         ? globalThis.String(object.authority_id)
         : "",
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
     };
   },
 
@@ -2083,6 +2128,9 @@ export const JoinResponse: MessageFns<JoinResponse> = {
     if (message.authorityId !== "") {
       obj.authorityId = message.authorityId;
     }
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
     return obj;
   },
 
@@ -2096,6 +2144,7 @@ export const JoinResponse: MessageFns<JoinResponse> = {
     message.syncTokenExpiresAt = object.syncTokenExpiresAt ?? undefined;
     message.now = object.now ?? undefined;
     message.authorityId = object.authorityId ?? "";
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     return message;
   },
 };
@@ -2234,6 +2283,316 @@ export const AnnounceNodeResponse: MessageFns<AnnounceNodeResponse> = {
   },
 };
 
+function createBaseHoldPositionRequest(): HoldPositionRequest {
+  return { position: "" };
+}
+
+export const HoldPositionRequest: MessageFns<HoldPositionRequest> = {
+  encode(message: HoldPositionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== "") {
+      writer.uint32(10).string(message.position);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldPositionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldPositionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldPositionRequest {
+    return { position: isSet(object.position) ? globalThis.String(object.position) : "" };
+  },
+
+  toJSON(message: HoldPositionRequest): unknown {
+    const obj: any = {};
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldPositionRequest>): HoldPositionRequest {
+    return HoldPositionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldPositionRequest>): HoldPositionRequest {
+    const message = createBaseHoldPositionRequest();
+    message.position = object.position ?? "";
+    return message;
+  },
+};
+
+function createBaseHoldPositionResponse(): HoldPositionResponse {
+  return { position: "" };
+}
+
+export const HoldPositionResponse: MessageFns<HoldPositionResponse> = {
+  encode(message: HoldPositionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== "") {
+      writer.uint32(10).string(message.position);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HoldPositionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHoldPositionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.position = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HoldPositionResponse {
+    return { position: isSet(object.position) ? globalThis.String(object.position) : "" };
+  },
+
+  toJSON(message: HoldPositionResponse): unknown {
+    const obj: any = {};
+    if (message.position !== "") {
+      obj.position = message.position;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HoldPositionResponse>): HoldPositionResponse {
+    return HoldPositionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HoldPositionResponse>): HoldPositionResponse {
+    const message = createBaseHoldPositionResponse();
+    message.position = object.position ?? "";
+    return message;
+  },
+};
+
+function createBaseFenceAuthorityRequest(): FenceAuthorityRequest {
+  return { epoch: 0n, proof: Buffer.alloc(0) };
+}
+
+export const FenceAuthorityRequest: MessageFns<FenceAuthorityRequest> = {
+  encode(message: FenceAuthorityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(18).bytes(message.proof);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FenceAuthorityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFenceAuthorityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FenceAuthorityRequest {
+    return {
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: FenceAuthorityRequest): unknown {
+    const obj: any = {};
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FenceAuthorityRequest>): FenceAuthorityRequest {
+    return FenceAuthorityRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FenceAuthorityRequest>): FenceAuthorityRequest {
+    const message = createBaseFenceAuthorityRequest();
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.proof = object.proof ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseFenceAuthorityResponse(): FenceAuthorityResponse {
+  return { epoch: 0n, proof: Buffer.alloc(0) };
+}
+
+export const FenceAuthorityResponse: MessageFns<FenceAuthorityResponse> = {
+  encode(message: FenceAuthorityResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.epoch !== 0n) {
+      if (BigInt.asUintN(64, message.epoch) !== message.epoch) {
+        throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.epoch);
+    }
+    if (message.proof.length !== 0) {
+      writer.uint32(18).bytes(message.proof);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FenceAuthorityResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFenceAuthorityResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.epoch = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.proof = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): FenceAuthorityResponse {
+    return {
+      epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      proof: isSet(object.proof) ? Buffer.from(bytesFromBase64(object.proof)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: FenceAuthorityResponse): unknown {
+    const obj: any = {};
+    if (message.epoch !== 0n) {
+      obj.epoch = message.epoch.toString();
+    }
+    if (message.proof.length !== 0) {
+      obj.proof = base64FromBytes(message.proof);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<FenceAuthorityResponse>): FenceAuthorityResponse {
+    return FenceAuthorityResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FenceAuthorityResponse>): FenceAuthorityResponse {
+    const message = createBaseFenceAuthorityResponse();
+    message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.proof = object.proof ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
 /** Describes the node that answers. */
 export type NodeServiceDefinition = typeof NodeServiceDefinition;
 export const NodeServiceDefinition = {
@@ -2297,6 +2656,30 @@ export const NodeServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * Tells the authority how far a node's copy of the catalog has come, and waits until somebody waits for a later position
+     * to be held, at most a second; node-only. A node asks again and again, and FAILED_PRECONDITION says that nobody waits.
+     */
+    holdPosition: {
+      name: "HoldPosition",
+      requestType: HoldPositionRequest as typeof HoldPositionRequest,
+      requestStream: false,
+      responseType: HoldPositionResponse as typeof HoldPositionResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Tells an authority of an epoch that another one's catalog has. One of an earlier epoch has been replaced, and writes no
+     * more. Needs no credentials but its proof.
+     */
+    fenceAuthority: {
+      name: "FenceAuthority",
+      requestType: FenceAuthorityRequest as typeof FenceAuthorityRequest,
+      requestStream: false,
+      responseType: FenceAuthorityResponse as typeof FenceAuthorityResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -2325,6 +2708,22 @@ export interface NodeServiceImplementation<CallContextExt = {}> {
     request: AnnounceNodeRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<AnnounceNodeResponse>>;
+  /**
+   * Tells the authority how far a node's copy of the catalog has come, and waits until somebody waits for a later position
+   * to be held, at most a second; node-only. A node asks again and again, and FAILED_PRECONDITION says that nobody waits.
+   */
+  holdPosition(
+    request: HoldPositionRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<HoldPositionResponse>>;
+  /**
+   * Tells an authority of an epoch that another one's catalog has. One of an earlier epoch has been replaced, and writes no
+   * more. Needs no credentials but its proof.
+   */
+  fenceAuthority(
+    request: FenceAuthorityRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<FenceAuthorityResponse>>;
 }
 
 export interface NodeServiceClient<CallOptionsExt = {}> {
@@ -2352,6 +2751,22 @@ export interface NodeServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<AnnounceNodeRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<AnnounceNodeResponse>;
+  /**
+   * Tells the authority how far a node's copy of the catalog has come, and waits until somebody waits for a later position
+   * to be held, at most a second; node-only. A node asks again and again, and FAILED_PRECONDITION says that nobody waits.
+   */
+  holdPosition(
+    request: DeepPartial<HoldPositionRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<HoldPositionResponse>;
+  /**
+   * Tells an authority of an epoch that another one's catalog has. One of an earlier epoch has been replaced, and writes no
+   * more. Needs no credentials but its proof.
+   */
+  fenceAuthority(
+    request: DeepPartial<FenceAuthorityRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<FenceAuthorityResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {
