@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addCall } from './call-command.js';
 import type { CliDeps } from './deps.js';
+import { addEvents } from './event-commands.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
 import { addList } from './image-list.js';
@@ -30,6 +31,7 @@ export function buildCli(deps: CliDeps): Command {
   addTags(images, deps);
   addActivation(images, deps);
   addNode(program, deps);
+  addEvents(program, deps);
   addToken(program, deps);
   addConfig(program, deps);
   addCall(program, deps);

@@ -105,6 +105,8 @@ export function nodeClient(service: NodeService, callers: CallerResolver): node.
     listNodes: bind(node.ListNodesRequest, (request, context) => service.listNodes(request, context)),
     join: bind(node.JoinRequest, (request) => service.join(request)),
     announceNode: bind(node.AnnounceNodeRequest, (request, context) => service.announceNode(request, context)),
+    watchEvents: (request, options) =>
+      service.watchEvents(node.WatchEventsRequest.fromPartial(request), httpContext(callers, options)),
   };
 }
 

@@ -21,6 +21,7 @@ import {
   JoinResponse,
   GetServiceInfoResponse,
   type NodeServiceClient,
+  type WatchEventsResponse,
 } from '../../src/gen/oriel/node/v1/node_service.js';
 import type { ByteStreams, OpenedRead } from '../../src/gateway/byte-streams.js';
 import type { GatewayBackend } from '../../src/gateway/index.js';
@@ -133,6 +134,9 @@ function fakeNode(method: MethodFactory): NodeServiceClient {
     listNodes: method('listNodes', { nodes: [] }),
     join: method('join', JoinResponse.create()),
     announceNode: method('announceNode', {}),
+    async *watchEvents(request, options) {
+      yield* await method<WatchEventsResponse[]>('watchEvents', [])(request, options);
+    },
     getCaller: method('getCaller', GetCallerResponse.create({ kind: CallerKind.USER, projectId: 'p1' })),
     getServiceInfo: method(
       'getServiceInfo',
