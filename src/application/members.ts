@@ -5,8 +5,9 @@ import { type Caller, isAdmin } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import { exceeds } from '../domain/limits.js';
 import type { Member, MemberStatus } from '../domain/member.js';
-import { authorize, isService, owns } from '../domain/policy.js';
+import { authorize } from '../domain/policy.js';
 import { checkText } from '../domain/text.js';
+import { managesMembers } from '../domain/visibility.js';
 import type { CatalogContext } from './catalog-context.js';
 import { findImage, imageNotFound } from './find-image.js';
 import { operationOf, wasApplied } from './operation.js';
@@ -144,10 +145,6 @@ async function changeMembers(
 function stillMember(member: Member | undefined, request: MemberRequest): Member {
   if (member === undefined) throw memberNotFound(request);
   return member;
-}
-
-function managesMembers(caller: Caller, image: Image): boolean {
-  return isAdmin(caller) || owns(caller, image.owner) || (isService(caller) && caller.kind !== 'user');
 }
 
 function existingMember(reader: CatalogReader, image: Image, request: MemberRequest): Member {

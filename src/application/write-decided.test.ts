@@ -29,6 +29,7 @@ class SlowCatalog {
 
   read<T>(query: (reader: CatalogReader) => T): Promise<T> {
     const none = () => undefined;
+    const unknown = () => ({ epoch: 1, firstSeq: 1, lastSeq: 0 });
     return Promise.resolve().then(() =>
       query({
         image: (id) => (id === ID ? this.stored : undefined),
@@ -42,6 +43,9 @@ class SlowCatalog {
         nodes: () => [],
         node: none,
         operation: none,
+        feedState: unknown,
+        feedEndOf: none,
+        changes: () => [],
       }),
     );
   }
@@ -71,7 +75,13 @@ beforeEach(() => {
     throw new Error('not in this test');
   };
   context = {
-    catalog: Object.assign(catalog, { listImages: unused, waitFor: unused, status: unused, close: unused }),
+    catalog: Object.assign(catalog, {
+      listImages: unused,
+      waitFor: unused,
+      onAdvance: unused,
+      status: unused,
+      close: unused,
+    }),
     clock: { nowMs: () => 0 },
     ids: { uuid: () => 'op' },
     rules: unusedRules(),

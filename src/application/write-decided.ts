@@ -109,6 +109,9 @@ function withImage(reader: CatalogReader, image: Image): CatalogReader {
     nodes: () => reader.nodes(),
     node: (nodeId) => reader.node(nodeId),
     operation: (opId) => reader.operation(opId),
+    feedState: () => reader.feedState(),
+    feedEndOf: (epoch) => reader.feedEndOf(epoch),
+    changes: (after, limit) => reader.changes(after, limit),
   };
 }
 

@@ -86,7 +86,11 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
-    services: (local) => ({ catalog: freshCatalog(local, freshness, holds), reading: freshReading(freshness) }),
+    services: (local) => ({
+      catalog: freshCatalog(local, freshness, holds),
+      reading: freshReading(freshness),
+      checkAge: () => undefined,
+    }),
     sqldPid: () => opened.sqldPid,
     async opened() {
       await registry.join(nodeId, key.publicKey);

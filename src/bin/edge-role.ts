@@ -74,7 +74,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
         ...{ local, copy: replica, authority: link, freshness, ownWrites, age },
         onDeleted: hooks.stopUpload,
       });
-      return { catalog: edge, reading: edgeReading(freshness, edge, age) };
+      return { catalog: edge, reading: edgeReading(freshness, edge, age), checkAge: () => age.allow(false) };
     },
     opened() {
       membership.announceSoon();

@@ -27,6 +27,8 @@ export interface RoleServices {
   /** The catalog service that the doors serve. */
   readonly catalog: CatalogMethods;
   readonly reading: Reading;
+  /** Throws UNAVAILABLE while the catalog is too old to say who may see what. */
+  readonly checkAge: () => void;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DataContext } from '../application/data-context.js';
 import { garbageOf } from '../application/delete-image.js';
+import { EventFeed } from '../application/event-feed.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
@@ -30,6 +31,7 @@ import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
 import { openStores } from './node-stores.js';
 import { packageVersion } from './package-version.js';
+import { systemTimer } from './system-timer.js';
 
 /** The services of one node, without the doors to them. */
 export interface NodeServices {
@@ -45,6 +47,8 @@ export interface NodeServices {
   opened(addresses: Addresses): Promise<void>;
   /** Gives up lost uploads and removes garbage. */
   recover(): Promise<void>;
+  /** Ends the streams of events, which would keep the doors from closing. */
+  endStreams(): void;
   /** Closes everything; call after the doors are closed. */
   close(): Promise<void>;
 }
@@ -78,7 +82,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     url: ({ storeId, key }) => stores.get(storeId)?.url(key) ?? '',
   });
   const local = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
-  const { catalog, reading } = role.services(local, {
+  const { catalog, reading, checkAge } = role.services(local, {
     stopUpload: (imageId) => stopUpload(context, imageId),
     advanced: onceThen(
       () => void recoverOrWarn(context),
@@ -86,6 +90,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     ),
   });
   const bytes = new ByteStreamService(context, view, catalog, reading);
+  const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog,
@@ -94,9 +99,11 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       ...{ nodeId: self.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
       info: serviceInfoOf(config, stores),
       cluster: role.cluster,
+      feed,
     }),
     ...{ bytes, parts, runningUploads: uploads, callers: new CallerResolver(authenticator) },
     recover: () => recover(context),
+    endStreams: () => feed.close(),
     async opened(addresses) {
       open(addresses);
       await role.opened();

@@ -44,6 +44,7 @@ export async function startNode(config: Config, beginRole: BeginRole = roleOf): 
       async stop() {
         clearInterval(recovery);
         doors.setServing(false);
+        services.endStreams();
         await doors.close();
         await services.close();
         rmSync(config.node.socketPath, { force: true });

@@ -29,7 +29,11 @@ export function beginSingleRole(config: Config, log: Log): OpenRole {
       statements: null,
       commands: null,
       cluster: new SingleMethods(async () => ({ said: self.said(), health: await self.health(catalog) })),
-      services: (local) => ({ catalog: freshCatalog(local, freshness), reading: freshReading(freshness) }),
+      services: (local) => ({
+        catalog: freshCatalog(local, freshness),
+        reading: freshReading(freshness),
+        checkAge: () => undefined,
+      }),
       opened: () => Promise.resolve(),
       close: () => catalog.close(),
     };

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { CatalogReader, Garbage, UploadLease } from '../application/ports/catalog.js';
+import type { CatalogReader, Change, Garbage, UploadLease } from '../application/ports/catalog.js';
 import {
   asImageId,
   asNodeId,
@@ -16,9 +16,11 @@ import {
 } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type ClusterNode, NODE_ROLES } from '../domain/cluster-node.js';
+import type { FeedState } from '../domain/feed-point.js';
 import type { Image } from '../domain/image.js';
 import { MEMBER_STATUSES, type Member } from '../domain/member.js';
-import { type Connection, integerAt, type Row, textAt } from './connection.js';
+import { type Connection, integerAt, integerOrNullAt, type Row, textAt, textOrNullAt } from './connection.js';
+import { parseEvents } from './feed/event-text.js';
 import { IMAGE_COLUMNS, imageOfRow } from './image-row.js';
 
 const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
@@ -28,6 +30,8 @@ const UPLOAD_COLUMNS = 'upload_id, image_id, node_id, store_id, object_key, map_
 /** Images kept in memory: by number, and by the text they hold, of which a user may put 8 MiB into one. */
 const CACHED_IMAGES = 10_000;
 const CACHED_CHARACTERS = 16 * 1024 * 1024;
+const FEED_STATE =
+  "select (select value from meta where name = 'epoch'), (select min(seq) from ops), (select max(seq) from ops)";
 const NODE_COLUMNS = 'node_id, role, site, version, http_url, grpc_address, stores, public_key, seen_at';
 /** More nodes than a cluster of one writer bears; the bound keeps the read short. */
 const NODES_LIMIT = 10_000;
@@ -139,6 +143,31 @@ export class EmbeddedReader implements CatalogReader {
   operation(opId: string): { readonly subject: string } | undefined {
     const row = this.#connection.get('select subject from ops where op_id = ?', opId);
     return row === undefined ? undefined : { subject: textAt(row, 0) };
+  }
+
+  feedState(): FeedState {
+    const row = this.#connection.get(FEED_STATE);
+    if (row === undefined) throw new ServiceError('DATA_CORRUPT', 'catalog: the file has no epoch');
+    const lastSeq = integerOrNullAt(row, 2) ?? 0;
+    return { epoch: integerAt(row, 0), firstSeq: integerOrNullAt(row, 1) ?? lastSeq + 1, lastSeq };
+  }
+
+  feedEndOf(epoch: number): number | undefined {
+    const row = this.#connection.get('select seq from feed_epochs where epoch > ? order by epoch limit 1', epoch);
+    return row === undefined ? undefined : integerAt(row, 0);
+  }
+
+  changes(after: number, limit: number): readonly Change[] {
+    return this.#connection
+      .all('select seq, at_ms, events from ops where seq > ? order by seq limit ?', after, limit)
+      .map((row) => {
+        const events = textOrNullAt(row, 2);
+        return {
+          seq: integerAt(row, 0),
+          atMs: integerAt(row, 1),
+          events: events === null ? [] : parseEvents(events),
+        };
+      });
   }
 }
 

@@ -12,12 +12,14 @@ import type { ImageQuery } from '../domain/image-query.js';
 import type { Image } from '../domain/image.js';
 import { FileReads } from './file-reads.js';
 import type { WriteLane } from './lane/write-lane.js';
+import { eventText } from './feed/event-text.js';
 import { compileEffects } from './write/compile-effects.js';
 
 /** A catalog whose file is at hand and whose writes go through one lane: a single node's, and the authority's of a cluster. */
 export class LaneCatalog implements Catalog {
   readonly #lane: WriteLane;
   readonly #reads: FileReads;
+  readonly #listeners = new Set<() => void>();
   #lastOpId = '';
   #closed = false;
   #refusal: ServiceError | undefined;
@@ -45,10 +47,14 @@ export class LaneCatalog implements Catalog {
     options: { readonly opId: string; readonly subject: string },
   ): Promise<WriteResult> {
     this.#throwRefusal();
-    const { frame, replayed } = await this.#lane.submit(compileEffects(effects), options);
+    const { frame, replayed } = await this.#lane.submit(compileEffects(effects), {
+      ...options,
+      events: eventText(effects),
+    });
     // It came too late to count: whoever asks must not take it for done.
     this.#throwRefusal();
     this.#lastOpId = options.opId;
+    for (const listener of this.#listeners) listener();
     return { position: { epoch: this.#lane.state().epoch, frame, opId: options.opId }, replayed };
   }
 
@@ -56,6 +62,11 @@ export class LaneCatalog implements Catalog {
   // eslint-disable-next-line @typescript-eslint/require-await -- what it throws rejects the promise.
   async waitFor(point: Point): Promise<void> {
     this.#checkReached(point);
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   status(): CatalogStatus {

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addCall } from './call-command.js';
 import { addCatalog } from './catalog-commands.js';
 import type { CliDeps } from './deps.js';
+import { addEvents } from './event-commands.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
 import { addList } from './image-list.js';
@@ -32,6 +33,7 @@ export function buildCli(deps: CliDeps): Command {
   addActivation(images, deps);
   addNode(program, deps);
   addCatalog(program, deps);
+  addEvents(program, deps);
   addToken(program, deps);
   addConfig(program, deps);
   addCall(program, deps);

@@ -317,6 +317,34 @@ describe('call', () => {
   });
 });
 
+describe('events', () => {
+  it('goes on after the last token when a stream ends or breaks, until nothing is known any more', async () => {
+    const run = await oriel(['events', '--json']);
+    const image = { image_id: '6c1f4f6e-3d5f-4f0e-9d0c-0a6f5f1d2b11', occurred_at: '1970-01-01T00:00:00.000Z' };
+    expect(
+      run.stdout.text
+        .trimEnd()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line)),
+    ).toEqual([
+      { ...image, kind: 'image_updated', token: '1-2', image_version: 4, image_status: 'active' },
+      { ...image, kind: 'member_deleted', token: '1-3', member_id: 'p2' },
+    ]);
+    expect(run.stderr.text).toBe(
+      'oriel: the node is stopping. Trying again.\noriel: nothing is known after 1-3 (EVENTS_GONE)\n',
+    );
+    expect(run.code).toBe(1);
+  });
+
+  it('prints a line for each, and fails when the first stream does not open', async () => {
+    const run = await oriel(['events', '--after', '1-2']);
+    expect(run.stdout.text).toBe(
+      '1970-01-01T00:00:00.000Z member_deleted 6c1f4f6e-3d5f-4f0e-9d0c-0a6f5f1d2b11 p2 (1-3)\n',
+    );
+    expect((await oriel(['events', '--node', '127.0.0.1:1'])).code).toBe(1);
+  });
+});
+
 describe('the command line', () => {
   it('exits with 2 on a wrong one and 0 on help', async () => {
     for (const args of [

@@ -1,20 +1,36 @@
+import type { ProjectId } from '../base/brand.js';
 import { type Caller, isAdmin } from './caller.js';
 import { type Image, VISIBILITIES, type Visibility } from './image.js';
 import type { ListScope } from './image-query.js';
 import { MEMBER_STATUSES, type MemberStatus } from './member.js';
 import { isService, owns } from './policy.js';
 
+/** What of an image decides who may see it, besides its members. */
+export interface Sight {
+  readonly owner: ProjectId | null;
+  readonly visibility: Visibility;
+}
+
 /**
  * Tells whether the caller may see the image by id (Images API v2 §8.1). `isMember` says whether the caller's project is a
  * member of it, in any status; it is asked only when that decides.
  */
 export function mayView(caller: Caller, image: Image, isMember: () => boolean): boolean {
-  if (image.status === 'deleted') return false;
-  if (seesEverything(caller) || owns(caller, image.owner)) return true;
-  if (image.visibility === 'public' || image.visibility === 'community') return true;
+  return image.status !== 'deleted' && isInSight(caller, image, isMember);
+}
+
+/** As `mayView`, whatever became of the image. */
+export function isInSight(caller: Caller, { owner, visibility }: Sight, isMember: () => boolean): boolean {
+  if (seesEverything(caller) || owns(caller, owner)) return true;
+  if (visibility === 'public' || visibility === 'community') return true;
   // An image without an owner is a legacy of v1: everyone sees it by id, only an administrator changes it.
-  if (image.owner === null) return true;
-  return image.visibility === 'shared' && isMember();
+  if (owner === null) return true;
+  return visibility === 'shared' && isMember();
+}
+
+/** Tells whether the caller sees all members of the image (Images API v2 §6.11); a member sees itself alone. */
+export function managesMembers(caller: Caller, { owner }: Pick<Sight, 'owner'>): boolean {
+  return seesEverything(caller) || owns(caller, owner);
 }
 
 /** What a list asks for: `default` is the list without the filter. */

@@ -9,6 +9,7 @@ import { ServiceError } from '../base/service-error.js';
 import type { Answer } from './answer.js';
 import { installConnectionRules } from './connection-rules.js';
 import { errorAnswer } from './error-answer.js';
+import { eventsRoute } from './events-route.js';
 import { Exchange } from './exchange.js';
 import type { GatewayBackend, GatewayOptions } from './gateway-options.js';
 import { nodeBytesRoutes } from './node-bytes-routes.js';
@@ -58,11 +59,13 @@ export async function createGateway(backend: GatewayBackend, options: GatewayOpt
     jsonLimits: { maxBytes: options.maxJsonBytes ?? MAX_JSON_BYTES, idleMs },
     idleMs,
     log: options.log,
+    endless: new Set(),
   };
   const app = createApp(options);
   const routes = [
     ...operatorRoutes(options),
     ...v2Routes(context),
+    eventsRoute(context),
     ...(options.serveNodeBytes === true ? nodeBytesRoutes(context) : []),
     ...(options.nodeObjects === undefined ? [] : [nodeObjectsRoute(options.nodeObjects, idleMs)]),
   ];
@@ -79,7 +82,7 @@ export async function createGateway(backend: GatewayBackend, options: GatewayOpt
   installConnectionRules(app.server);
   await app.ready();
   serviceInfo.refresh();
-  return gatewayOf(app, serviceInfo, options);
+  return gatewayOf(app, context, options);
 }
 
 function createApp(options: GatewayOptions): FastifyInstance {
@@ -260,7 +263,7 @@ function notFound(path: string): ServiceError {
   return new ServiceError('NOT_FOUND', `No resource at ${(path.split('?', 1)[0] ?? '').slice(0, 200)}.`);
 }
 
-function gatewayOf(app: FastifyInstance, serviceInfo: ServiceInfoCache, options: GatewayOptions): Gateway {
+function gatewayOf(app: FastifyInstance, { serviceInfo, endless }: RouteContext, options: GatewayOptions): Gateway {
   const refresh = setInterval(() => serviceInfo.refresh(), options.serviceInfoMaxAgeMs ?? SERVICE_INFO_MAX_AGE_MS);
   refresh.unref();
   return {
@@ -273,6 +276,7 @@ function gatewayOf(app: FastifyInstance, serviceInfo: ServiceInfoCache, options:
     },
     async close() {
       clearInterval(refresh);
+      for (const stream of endless) stream.abort();
       const cut = setTimeout(() => app.server.closeAllConnections(), options.drainMs ?? DRAIN_MS);
       try {
         await app.close();

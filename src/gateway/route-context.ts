@@ -12,6 +12,8 @@ export interface RouteContext {
   readonly jsonLimits: JsonLimits;
   readonly idleMs: number;
   readonly log: GatewayLog;
+  /** Answers without an end, which end when the gateway closes. */
+  readonly endless: Set<AbortController>;
 }
 
 /** Authenticates the caller and returns the configuration of the service. */

@@ -61,10 +61,10 @@ async function pump(chunks: AsyncIterator<Uint8Array>, response: ServerResponse,
   response.end();
 }
 
-/** Resolves when the kernel has the chunk. */
-function writeChunk(
+/** Resolves when the kernel has the chunk. Rejects with ClientGoneError when it is not taken. */
+export function writeChunk(
   response: ServerResponse,
-  chunk: Uint8Array,
+  chunk: Uint8Array | string,
   options: { readonly signal: AbortSignal; readonly idleMs: number },
 ): Promise<void> {
   const { signal, idleMs } = options;

@@ -65,7 +65,10 @@ export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
     catalog: factory.create(CatalogServiceDefinition, channel, { '*': brief }),
     // Uploads and downloads take as long as they take.
     data: factory.create(DataServiceDefinition, channel, { '*': moving }),
-    node: factory.create(NodeServiceDefinition, channel, { '*': brief }),
+    // A stream of events has no end.
+    node: Object.assign(factory.create(NodeServiceDefinition, channel, { '*': brief }), {
+      watchEvents: factory.create(NodeServiceDefinition, channel, { '*': moving }).watchEvents,
+    }),
     async checkHealth(checking) {
       const answer = await health.check({ service: '' }, { signal: checking });
       const status: number = answer.status;

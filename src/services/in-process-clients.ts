@@ -107,6 +107,8 @@ export function nodeClient(service: NodeService, callers: CallerResolver): node.
     announceNode: bind(node.AnnounceNodeRequest, (request, context) => service.announceNode(request, context)),
     holdPosition: bind(node.HoldPositionRequest, (request, context) => service.holdPosition(request, context)),
     fenceAuthority: bind(node.FenceAuthorityRequest, (request) => service.fenceAuthority(request)),
+    watchEvents: (request, options) =>
+      service.watchEvents(node.WatchEventsRequest.fromPartial(request), httpContext(callers, options)),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { EventFeed } from '../application/event-feed.js';
 import { ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import { authorize, isService } from '../domain/policy.js';
@@ -19,8 +20,11 @@ import {
   type ListNodesRequest,
   type ListNodesResponse,
   type PartStatus,
+  type WatchEventsRequest,
+  type WatchEventsResponse,
 } from '../gen/oriel/node/v1/node_service.js';
 import type { ClusterMethods } from './authority-methods.js';
+import { eventMessage } from './event-message.js';
 import type { ServiceContext } from './service-context.js';
 
 export interface NodeFacts {
@@ -33,6 +37,7 @@ export interface NodeFacts {
   parts(): Promise<readonly PartStatus[]>;
   /** The calls about the cluster. */
   readonly cluster: ClusterMethods;
+  readonly feed: EventFeed;
 }
 
 const KINDS = {
@@ -97,5 +102,13 @@ export class NodeService {
   /** Needs no credentials but its proof. */
   async fenceAuthority(request: FenceAuthorityRequest): Promise<FenceAuthorityResponse> {
     return this.#facts.cluster.fenceAuthority(request);
+  }
+
+  /** Reasons are those of `EventFeed.watch`. */
+  async *watchEvents(request: WatchEventsRequest, context: ServiceContext): AsyncGenerator<WatchEventsResponse> {
+    const { after } = request;
+    const { signal } = context;
+    const messages = this.#facts.feed.watch(await context.caller(), { after, signal });
+    for await (const message of messages) yield eventMessage(message);
   }
 }

@@ -152,7 +152,7 @@ export function catalogCases(open: OpenCatalog): void {
       await expect(write({ kind: 'insert-image', image: image(lower) })).rejects.toMatchObject({
         reason: 'ALREADY_EXISTS',
       });
-      await write({ kind: 'delete-image', before: image(lower), deletedAtMs: 9 });
+      await write({ kind: 'delete-image', before: image(lower), deletedAtMs: 9, members: [] });
       await expect(write({ kind: 'insert-image', image: image(lower) })).rejects.toMatchObject({
         reason: 'ALREADY_EXISTS',
       });
@@ -190,7 +190,12 @@ export function catalogCases(open: OpenCatalog): void {
       await write({ kind: 'insert-image', image: image(ID) }, { kind: 'insert-member', member: member(Q, 'accepted') });
       await write({ kind: 'update-image', before: image(ID), after: image(ID, { version: 2 }, { status: 'killed' }) });
       expect(await list()).toEqual([]);
-      await write({ kind: 'delete-image', before: image(ID, { version: 2 }, { status: 'killed' }), deletedAtMs: 9 });
+      await write({
+        kind: 'delete-image',
+        before: image(ID, { version: 2 }, { status: 'killed' }),
+        deletedAtMs: 9,
+        members: [],
+      });
       expect(await list({ ids: [ID] })).toEqual([]);
       expect(await catalog.read((reader) => reader.memberCount(ID))).toBe(0);
     });
@@ -203,7 +208,9 @@ export function catalogCases(open: OpenCatalog): void {
         conflict,
       );
       const killed = image(ID, {}, { status: 'killed' });
-      await expect(write({ kind: 'delete-image', before: killed, deletedAtMs: 1 })).rejects.toMatchObject(conflict);
+      await expect(write({ kind: 'delete-image', before: killed, deletedAtMs: 1, members: [] })).rejects.toMatchObject(
+        conflict,
+      );
       await expect(write({ kind: 'require-image', id: ID, version: 2 })).rejects.toMatchObject(conflict);
       await expect(write({ kind: 'require-image', id: OTHER, version: 1 })).rejects.toMatchObject(conflict);
       await write({ kind: 'require-image', id: ID, version: 1 });
@@ -333,11 +340,73 @@ export function catalogCases(open: OpenCatalog): void {
     });
   });
 
+  describe('the feed', () => {
+    test('holds what each write did, in their order, and who may know of it', async () => {
+      const created = image(ID);
+      const hidden = image(ID, { version: 2, visibility: 'private' }, ACTIVE);
+      await write({ kind: 'insert-image', image: created }, { kind: 'insert-member', member: member(Q, 'pending') });
+      await write({ kind: 'update-image', before: created, after: hidden });
+      await write({ kind: 'add-garbage', garbage: { nodeId: NODE, storeId: 's' as StoreId, key: 'k' as ObjectKey } });
+      await write({ kind: 'update-member', member: member(Q, 'accepted') });
+      await write({ kind: 'delete-member', imageId: ID, memberId: Q });
+      await write({ kind: 'delete-image', before: hidden, deletedAtMs: 1, members: [Q, P] });
+      const changes = await catalog.read((reader) => reader.changes(0, 10));
+      expect(changes.map(({ seq, events }) => [seq, ...events])).toEqual([
+        [
+          1,
+          { kind: 'image-created', imageId: ID, version: 1, status: 'queued' },
+          { kind: 'member-created', imageId: ID, memberId: Q, status: 'pending' },
+        ],
+        [
+          2,
+          {
+            ...{ kind: 'image-updated', imageId: ID, version: 2, status: 'active' },
+            before: { owner: P, visibility: 'shared' },
+          },
+        ],
+        [3],
+        [4, { kind: 'member-updated', imageId: ID, memberId: Q, status: 'accepted' }],
+        [5, { kind: 'member-deleted', imageId: ID, memberId: Q }],
+        [6, { kind: 'image-deleted', imageId: ID, version: 3, members: [Q, P] }],
+      ]);
+      expect(await catalog.read((reader) => reader.changes(4, 1))).toEqual(changes.slice(4, 5));
+      const state = await catalog.read((reader) => reader.feedState());
+      expect(state).toEqual({ epoch: catalog.status().position.epoch, firstSeq: 1, lastSeq: 6 });
+      expect(await catalog.read((reader) => reader.feedEndOf(state.epoch))).toBeUndefined();
+      expect(await catalog.read((reader) => reader.feedEndOf(state.epoch - 1))).toBe(0);
+    });
+
+    test('numbers what happens at once without a gap, each image in its own order', async () => {
+      const ids = Array.from({ length: 8 }, (_, n) => `00000000-0000-4000-8000-20000000000${n}` as ImageId);
+      const course = async (id: ImageId): Promise<void> => {
+        await write({ kind: 'insert-image', image: image(id) });
+        for (let version = 1; version < 6; version += 1)
+          await write({
+            kind: 'update-image',
+            before: image(id, { version }),
+            after: image(id, { version: version + 1 }),
+          });
+      };
+      let told = 0;
+      const stop = catalog.onAdvance(() => (told += 1));
+      await Promise.all(ids.map(course));
+      stop();
+      expect(told).toBe(48);
+      const changes = await catalog.read((reader) => reader.changes(0, 100));
+      expect(changes.map(({ seq }) => seq)).toEqual(Array.from({ length: 48 }, (_, n) => n + 1));
+      const events = changes.flatMap((change) => change.events);
+      for (const id of ids)
+        expect(events.flatMap((event) => (event.imageId === id && 'version' in event ? [event.version] : []))).toEqual([
+          1, 2, 3, 4, 5, 6,
+        ]);
+    });
+  });
+
   describe('lists', () => {
     test('refuse a marker that is not an image', async () => {
       await expect(list({ after: OTHER })).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' });
       await write({ kind: 'insert-image', image: image(ID) });
-      await write({ kind: 'delete-image', before: image(ID), deletedAtMs: 1 });
+      await write({ kind: 'delete-image', before: image(ID), deletedAtMs: 1, members: [] });
       await expect(list({ after: ID })).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' });
     });
 

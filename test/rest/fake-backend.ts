@@ -21,6 +21,7 @@ import {
   JoinResponse,
   GetServiceInfoResponse,
   type NodeServiceClient,
+  type WatchEventsResponse,
 } from '../../src/gen/oriel/node/v1/node_service.js';
 import type { ByteStreams, OpenedRead } from '../../src/gateway/byte-streams.js';
 import type { GatewayBackend } from '../../src/gateway/index.js';
@@ -135,6 +136,9 @@ function fakeNode(method: MethodFactory): NodeServiceClient {
     announceNode: method('announceNode', {}),
     holdPosition: method('holdPosition', { position: '' }),
     fenceAuthority: method('fenceAuthority', { epoch: 0n, proof: Buffer.alloc(0) }),
+    async *watchEvents(request, options) {
+      yield* await method<WatchEventsResponse[]>('watchEvents', [])(request, options);
+    },
     getCaller: method('getCaller', GetCallerResponse.create({ kind: CallerKind.USER, projectId: 'p1' })),
     getServiceInfo: method(
       'getServiceInfo',

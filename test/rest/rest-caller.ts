@@ -1,4 +1,5 @@
 /** A caller of the REST API with an identity (auth mode none takes it from headers). */
+import { EventStream } from '../support/event-stream.js';
 import { type HttpAnswer, type HttpCall, httpCall } from './http-call.js';
 
 export const PATCH_V21 = 'application/openstack-images-v2.1-json-patch';
@@ -27,6 +28,11 @@ export class RestCaller {
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
     return this.call({ path, headers });
+  }
+
+  /** Watches what happens after the token, or from now on; fails on any answer but 200. */
+  watch(after = '', headers: Readonly<Record<string, string>> = {}): Promise<EventStream> {
+    return EventStream.open(this.#url, { after, headers: { ...this.#headers, ...headers } });
   }
 
   async status(method: string, path: string, body?: unknown): Promise<number> {

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { eventCases } from './event-cases.js';
 import { dataCases } from './data-cases.js';
 import { imageCases } from './image-cases.js';
 import { listCases } from './list-cases.js';
@@ -46,5 +47,6 @@ export function restSuite(name: string, startServer: () => Promise<StartedServer
     describe('list', () => listCases(rest));
     describe('sharing and tags', () => sharingCases(rest));
     describe('data', () => dataCases(rest));
+    describe('events', () => eventCases(rest));
   });
 }

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Connection } from '../../src/catalog/connection.js';
 import { primaryFolder } from '../../src/catalog/primary/primary-folder.js';
 
-const TABLES = ['images', 'image_members', 'uploads', 'garbage', 'nodes', 'ops', 'meta'] as const;
+const TABLES = ['images', 'image_members', 'uploads', 'garbage', 'nodes', 'ops', 'feed_epochs', 'meta'] as const;
 
 /** Every row of the tables of a catalog's file, as text. */
 function rowsOf(file: string): string {

@@ -17,8 +17,10 @@ import {
 } from '../../src/gen/oriel/data/v1/data_service.js';
 import {
   CallerKind,
+  EventKind,
   NodeServiceDefinition,
   type NodeServiceImplementation,
+  WatchEventsResponse,
 } from '../../src/gen/oriel/node/v1/node_service.js';
 import { toServerError } from '../../src/services/grpc-errors.js';
 
@@ -203,6 +205,8 @@ function dataOf(state: FakeState): DataServiceImplementation {
   };
 }
 
+const FEED_IMAGE = '6c1f4f6e-3d5f-4f0e-9d0c-0a6f5f1d2b11';
+
 const nodeService: NodeServiceImplementation = {
   getNodeStatus: async () =>
     Promise.resolve({
@@ -219,6 +223,20 @@ const nodeService: NodeServiceImplementation = {
   announceNode: notHere,
   holdPosition: notHere,
   fenceAuthority: notHere,
+  // A stream that ends, one that breaks, and then nothing is known any more.
+  async *watchEvents({ after }) {
+    await Promise.resolve();
+    const image = { imageId: FEED_IMAGE, occurredAt: new Date(0) };
+    if (after === '') {
+      yield WatchEventsResponse.fromPartial({ kind: EventKind.HEARTBEAT, token: '1-1' });
+      const facts = { kind: EventKind.IMAGE_UPDATED, imageVersion: 4n, imageStatus: ImageStatus.ACTIVE };
+      yield WatchEventsResponse.fromPartial({ ...image, ...facts, token: '1-2' });
+    } else if (after === '1-2') {
+      const facts = { kind: EventKind.MEMBER_DELETED, memberId: 'p2' };
+      yield WatchEventsResponse.fromPartial({ ...image, ...facts, token: '1-3' });
+      throw new ServiceError('UNAVAILABLE', 'the node is stopping.');
+    } else throw new ServiceError('EVENTS_GONE', `nothing is known after ${after}`);
+  },
   getCaller: async (_request, context: CallContext) =>
     Promise.resolve({
       kind: CallerKind.USER,

@@ -4,7 +4,9 @@
  * VERSION_CONFLICT instead of overwriting another's change.
  */
 import type { ImageId, NodeId, ObjectKey, ProjectId, StoreId, UploadId } from '../../base/brand.js';
+import type { CatalogEvent } from '../../domain/catalog-event.js';
 import type { ClusterNode } from '../../domain/cluster-node.js';
+import type { FeedState } from '../../domain/feed-point.js';
 import type { ImageQuery } from '../../domain/image-query.js';
 import type { Image } from '../../domain/image.js';
 import type { Member } from '../../domain/member.js';
@@ -38,7 +40,7 @@ export interface Garbage {
  * - `update-image`: writes what differs between `before` and `after` (columns, tags, properties, locations); fails with
  *   VERSION_CONFLICT unless the stored version and status are those of `before`. `after.version` is `before.version + 1`.
  * - `delete-image`: turns the row into a tombstone (status deleted) and drops tags, properties, members, locations; same
- *   guard as update-image.
+ *   guard as update-image. `members` are told of it.
  * - `require-image`: changes nothing; fails with VERSION_CONFLICT unless the stored version is this one.
  * - `insert-member`: fails with ALREADY_EXISTS when the project is a member. `update-member`, `delete-member`: fail with
  *   NOT_FOUND when it is not.
@@ -49,7 +51,12 @@ export interface Garbage {
 export type Effect =
   | { readonly kind: 'insert-image'; readonly image: Image }
   | { readonly kind: 'update-image'; readonly before: Image; readonly after: Image }
-  | { readonly kind: 'delete-image'; readonly before: Image; readonly deletedAtMs: number }
+  | {
+      readonly kind: 'delete-image';
+      readonly before: Image;
+      readonly deletedAtMs: number;
+      readonly members: readonly ProjectId[];
+    }
   | { readonly kind: 'require-image'; readonly id: ImageId; readonly version: number }
   | { readonly kind: 'insert-member'; readonly member: Member }
   | { readonly kind: 'update-member'; readonly member: Member }
@@ -69,6 +76,14 @@ export interface Position extends Point {
 export interface WriteResult {
   readonly position: Position;
   readonly replayed: boolean;
+}
+
+/** What one write did, for the feed. */
+export interface Change {
+  /** Counts writes, in the order in which they were applied. */
+  readonly seq: number;
+  readonly atMs: number;
+  readonly events: readonly CatalogEvent[];
 }
 
 /** Typed reads on one snapshot. Every method is bounded and takes well under 10 ms. */
@@ -93,6 +108,11 @@ export interface CatalogReader {
   node(id: NodeId): ClusterNode | undefined;
   /** What the operation was about, when one with this id was applied within the last day. */
   operation(opId: string): { readonly subject: string } | undefined;
+  feedState(): FeedState;
+  /** The last change before the first epoch after this one began; undefined: none did. */
+  feedEndOf(epoch: number): number | undefined;
+  /** At most `limit` changes after this one, in order, those that nobody is told of among them. */
+  changes(after: number, limit: number): readonly Change[];
 }
 
 export interface ReadOptions {
@@ -123,6 +143,8 @@ export interface Catalog {
   write(effects: readonly Effect[], options: { readonly opId: string; readonly subject: string }): Promise<WriteResult>;
   /** Resolves when a read would see this point; UNAVAILABLE, saying how far it has come, when that takes too long. */
   waitFor(point: Point): Promise<void>;
+  /** Calls the listener when reads may see more than before; returns what ends that. */
+  onAdvance(listener: () => void): () => void;
   status(): CatalogStatus;
   close(): Promise<void>;
 }

@@ -42,8 +42,8 @@ function applyAlone(connection: Connection, operation: LaneOperation, frame: num
 function apply(connection: Connection, operation: LaneOperation, frame: number): LaneAnswer {
   let step = -1;
   try {
-    const { opId, nonce, subject, atMs } = operation;
-    connection.run(STATEMENTS.insertOperation, opId, nonce, subject, atMs, frame);
+    const { opId, nonce, subject, atMs, events } = operation;
+    connection.run(STATEMENTS.insertOperation, opId, nonce, subject, atMs, frame, events);
     for (const { statement, values } of operation.steps) {
       step += 1;
       connection.run(STATEMENTS[statement], ...values);

@@ -16,6 +16,8 @@ export interface LaneOperation {
   readonly nonce: string;
   readonly subject: string;
   readonly atMs: number;
+  /** What the feed tells of it (feed/event-text.ts); null: nothing. */
+  readonly events: string | null;
   readonly steps: readonly { readonly statement: StatementName; readonly values: readonly SqlValue[] }[];
 }
 

@@ -7,6 +7,7 @@ import { ServiceError } from '../../base/service-error.js';
 import { Connection, integerAt } from '../connection.js';
 import { migrate } from '../migrate.js';
 import { MIGRATIONS } from '../migrations/index.js';
+import { NOTE_EPOCH, PRUNE_OPERATIONS } from '../write/operation-upkeep.js';
 import { commitGroup } from './commit-group.js';
 import { isLaneRequest, type LaneReport, type LaneSettings } from './lane-protocol.js';
 
@@ -21,6 +22,7 @@ function main(): void {
   try {
     connection = new Connection(settings.path, 'writer');
     migrate(connection, MIGRATIONS, Date.now());
+    connection.run(NOTE_EPOCH);
   } catch (error) {
     const reason = error instanceof ServiceError ? error.reason : 'UNAVAILABLE';
     report({ kind: 'not-opened', reason, message: error instanceof Error ? error.message : String(error) });
@@ -64,12 +66,7 @@ function serve(connection: Connection, settings: LaneSettings): void {
 function pruneChunk(connection: Connection, beforeMs: number): boolean {
   let removed = 0;
   attempt('prune', () => {
-    // Rows are numbered in the order of time, so the oldest are the first and need no index on the time.
-    removed = connection.run(
-      'delete from ops where at_ms < ?1 and seq in (select seq from ops order by seq limit ?2)',
-      beforeMs,
-      PRUNE_CHUNK,
-    );
+    removed = connection.run(PRUNE_OPERATIONS, beforeMs, PRUNE_CHUNK);
   });
   return removed === PRUNE_CHUNK;
 }

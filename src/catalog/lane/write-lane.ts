@@ -18,6 +18,13 @@ export interface LaneResult {
   readonly replayed: boolean;
 }
 
+export interface SubmitOptions {
+  readonly opId: string;
+  readonly subject: string;
+  /** What the feed tells of it; none unless told. */
+  readonly events?: string | null;
+}
+
 export interface LaneState {
   readonly ok: boolean;
   readonly message: string;
@@ -92,7 +99,7 @@ export class WriteLane {
   }
 
   /** Queues the operation; resolves when it is durable. @throws ServiceError as its steps say, UNAVAILABLE. */
-  submit(steps: readonly Step[], options: { readonly opId: string; readonly subject: string }): Promise<LaneResult> {
+  submit(steps: readonly Step[], options: SubmitOptions): Promise<LaneResult> {
     if (this.#closing) return Promise.reject(new ServiceError('UNAVAILABLE', 'the catalog is closing'));
     if (this.#queue.length >= QUEUE_LIMIT) {
       const message = `the catalog has ${QUEUE_LIMIT} writes waiting: retry in a moment`;
@@ -104,6 +111,7 @@ export class WriteLane {
         nonce: randomUUID(),
         subject: options.subject,
         atMs: Date.now(),
+        events: options.events ?? null,
         steps: steps.map(({ statement, values }) => ({ statement, values })),
       };
       this.#queue.push({ operation, steps, resolve, reject, runs: 0 });

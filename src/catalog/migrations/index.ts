@@ -1,6 +1,7 @@
 import { SQL as initial } from './0001-initial.js';
 import { SQL as rangeIndexes } from './0002-range-indexes.js';
 import { SQL as nodes } from './0003-nodes.js';
+import { SQL as feed } from './0004-feed.js';
 
 /** The migrations in order; entry n has version n + 1. Forward only, and frozen once merged. */
-export const MIGRATIONS: readonly string[] = [initial, rangeIndexes, nodes];
+export const MIGRATIONS: readonly string[] = [initial, rangeIndexes, nodes, feed];

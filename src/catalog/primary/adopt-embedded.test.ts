@@ -27,7 +27,7 @@ async function embeddedCatalog(path: string): Promise<void> {
   const effects = Array.from({ length: 60 }, (_, n): Effect => ({ kind: 'insert-image', image: seededImage(n) }));
   const [first, second] = [seededImage(0), seededImage(1)];
   effects.push(
-    { kind: 'delete-image', before: second, deletedAtMs: 9 },
+    { kind: 'delete-image', before: second, deletedAtMs: 9, members: [] },
     { kind: 'add-garbage', garbage: { nodeId: null, storeId: 's' as StoreId, key: 'k' as ObjectKey } },
     {
       kind: 'insert-member',
@@ -55,13 +55,19 @@ async function embeddedCatalog(path: string): Promise<void> {
   for (const part of ['', '-wal']) copyFileSync(copy + part, path + part);
 }
 
+/** An authority starts an epoch of its own. */
+const EARLIER_EPOCHS: Readonly<Record<string, string>> = {
+  meta: "where name <> 'epoch'",
+  feed_epochs: 'where epoch = 1',
+};
+
 function contentOf(path: string): Record<string, readonly unknown[]> {
   const connection = new Connection(path, 'reader');
   const tables = connection
     .all("select name from sqlite_schema where type = 'table' order by name")
     .map(([name]) => String(name));
   const content = tables.map((table) => {
-    const where = table === 'meta' ? "where name <> 'epoch'" : '';
+    const where = EARLIER_EPOCHS[table] ?? '';
     return [
       table,
       connection

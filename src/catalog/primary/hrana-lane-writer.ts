@@ -13,6 +13,7 @@ import type { LaneAnswer, LaneOperation, LaneRequest } from '../lane/lane-protoc
 import type { LaneListener, LaneWriter } from '../lane/lane-writer.js';
 import { unavailableMessage } from '../lane/file-problems.js';
 import { MIGRATIONS } from '../migrations/index.js';
+import { PRUNE_OPERATIONS } from '../write/operation-upkeep.js';
 import type { AccessTokens } from './access-tokens.js';
 import { groupProgram, type GroupResult } from './group-program.js';
 import { HranaClient, HranaError } from './hrana-client.js';
@@ -40,7 +41,6 @@ const UP_TIMEOUT_MS = 10_000;
 const WRITE_TIMEOUT_MS = 120_000;
 const READ_TIMEOUT_MS = 2000;
 const PRUNE_CHUNK = 500;
-const PRUNE = 'delete from ops where at_ms < ?1 and seq in (select seq from ops order by seq limit ?2)';
 /** Takes the write lock and leaves it, without a frame for the replicas' log. */
 const PROBE: readonly BatchStep[] = [step('begin immediate'), step('rollback')];
 
@@ -189,7 +189,7 @@ export class HranaLaneWriter implements LaneWriter {
 
   /** Forgets the oldest operations; tells whether there may be more to forget. */
   async #prune(stream: HranaStream, beforeMs: number): Promise<boolean> {
-    const outcomes = await this.#write(stream, [step(PRUNE, [beforeMs, PRUNE_CHUNK])]);
+    const outcomes = await this.#write(stream, [step(PRUNE_OPERATIONS, [beforeMs, PRUNE_CHUNK])]);
     this.#complain('prune', outcomes);
     const [outcome] = outcomes;
     return outcome?.kind === 'ok' && outcome.changes === PRUNE_CHUNK;

@@ -96,6 +96,7 @@ function operationsOf(plans: readonly Plan[]): LaneOperation[] {
       nonce,
       subject: '',
       atMs: 1,
+      events: n % 2 === 0 ? null : `event-${n}`,
       steps: steps.map(({ statement, values }) => ({ statement, values })),
     };
   });
@@ -123,7 +124,7 @@ function effectsOf(kind: Plan['kind'], { n, other, before, after }: Cast): Effec
     case 'update':
       return [{ kind: 'update-image', before, after }];
     case 'delete':
-      return [{ kind: 'delete-image', before, deletedAtMs: 9 }];
+      return [{ kind: 'delete-image', before, deletedAtMs: 9, members: [] }];
     case 'insert':
       return [{ kind: 'insert-image', image: before }];
     case 'require':

@@ -45,8 +45,8 @@ export function mergeOperations(operations: readonly LaneOperation[], frame: num
 
 /** The steps of an operation, the note of its id first. */
 export function callsOf(operation: LaneOperation, frame: number): readonly Call[] {
-  const { opId, nonce, subject, atMs, steps } = operation;
-  return [{ statement: 'insertOperation', values: [opId, nonce, subject, atMs, frame] }, ...steps];
+  const { opId, nonce, subject, atMs, events, steps } = operation;
+  return [{ statement: 'insertOperation', values: [opId, nonce, subject, atMs, frame, events] }, ...steps];
 }
 
 function canMerge({ statement }: Call): boolean {

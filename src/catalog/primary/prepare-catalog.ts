@@ -9,6 +9,7 @@ import {
   recordOf,
   SELECT_MIGRATIONS,
 } from '../migrate.js';
+import { NOTE_EPOCH } from '../write/operation-upkeep.js';
 import { type BatchStep, ok, step, type StepOutcome, WITHIN_TRANSACTION } from './hrana-protocol.js';
 import type { HranaStream } from './hrana-stream.js';
 import { splitStatements } from './split-statements.js';
@@ -34,7 +35,7 @@ export async function migrateRemotely(
 
 /** Starts a new epoch: frames of before the server's start do not compare with those after. Returns where it begins. */
 export async function raiseEpoch(stream: HranaStream): Promise<{ readonly epoch: number; readonly frame: number }> {
-  await run(stream, atomic([step("update meta set value = value + 1 where name = 'epoch'")]));
+  await run(stream, atomic([step("update meta set value = value + 1 where name = 'epoch'"), step(NOTE_EPOCH)]));
   return await positionNow(stream);
 }
 

@@ -44,7 +44,7 @@ async function fill(catalog: LaneCatalog, from: number, count: number): Promise<
   if (from > 0) return;
   const member = { memberId: 'guest' as ProjectId, status: 'accepted', createdAtMs: 1, updatedAtMs: 1 } as const;
   await write(catalog, [{ kind: 'insert-member', member: { imageId: seededImage(0).id, ...member } }], 'member');
-  await write(catalog, [{ kind: 'delete-image', before: seededImage(1), deletedAtMs: 9 }], 'delete');
+  await write(catalog, [{ kind: 'delete-image', before: seededImage(1), deletedAtMs: 9, members: [] }], 'delete');
 }
 
 async function has(catalog: LaneCatalog, n: number): Promise<boolean> {

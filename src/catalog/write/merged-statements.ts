@@ -22,7 +22,7 @@ const PLACES = {
  * here, the statements of members, is seldom.
  */
 export const MERGED_STATEMENTS: ReadonlyMap<StatementName, string> = new Map<StatementName, string>([
-  ['insertOperation', insert('ops', ['op_id', 'nonce', 'subject', 'at_ms', 'frame'])],
+  ['insertOperation', insert('ops', ['op_id', 'nonce', 'subject', 'at_ms', 'frame', 'events'])],
   ['insertImage', insert('images', IMAGE_COLUMNS)],
   ['guardImage', guard(`select 1 from images where id = ${at(0)} and version = ${at(1)} and status = ${at(2)}`)],
   ['guardVersion', guard(`select 1 from images where id = ${at(0)} and version = ${at(1)}`)],

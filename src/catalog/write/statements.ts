@@ -68,7 +68,7 @@ function guard(select: string): string {
 }
 
 export const STATEMENTS = {
-  insertOperation: 'insert into ops (op_id, nonce, subject, at_ms, frame) values (?, ?, ?, ?, ?)',
+  insertOperation: 'insert into ops (op_id, nonce, subject, at_ms, frame, events) values (?, ?, ?, ?, ?, ?)',
   insertImage: `insert into images (${IMAGE_COLUMNS.join(', ')}) values (${IMAGE_COLUMNS.map(() => '?').join(', ')})`,
   guardImage: guard('select 1 from images where id = ? and version = ? and status = ?'),
   guardVersion: guard('select 1 from images where id = ? and version = ?'),

@@ -4,11 +4,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type CallOptions, Metadata } from 'nice-grpc-common';
+import { failedWith } from '../../base/service-error.js';
 import type { CatalogServiceClient } from '../../gen/oriel/catalog/v1/catalog_service.js';
-import type { NodeServiceClient } from '../../gen/oriel/node/v1/node_service.js';
+import type { NodeServiceClient, WatchEventsResponse } from '../../gen/oriel/node/v1/node_service.js';
 import type { GatewayBackend } from '../gateway-options.js';
 import type { CallerPositions } from './caller-positions.js';
-import type { NodePool } from './node-pool.js';
+import { mayGoElsewhere, type NodePool } from './node-pool.js';
 
 const NEVER_ABORTED = new AbortController().signal;
 
@@ -54,7 +55,41 @@ export function pooledNode(pool: NodePool, positions: CallerPositions): NodeServ
     announceNode: once(pool, ({ node }) => node.announceNode.bind(node)),
     holdPosition: once(pool, ({ node }) => node.holdPosition.bind(node)),
     fenceAuthority: once(pool, ({ node }) => node.fenceAuthority.bind(node)),
+    watchEvents: (request, options) => watch(pool, request, options),
   };
+}
+
+type WatchRequest = Parameters<NodeServiceClient['watchEvents']>[0];
+
+/** One that has begun stays at its node, and ends with it: its caller goes on after its last token, here or elsewhere. */
+async function* watch(
+  pool: NodePool,
+  request: WatchRequest,
+  options?: CallOptions,
+): AsyncGenerator<WatchEventsResponse, void, undefined> {
+  const caller = options?.signal ?? NEVER_ABORTED;
+  const failures: unknown[] = [];
+  for (const stay of pool.stays(caller)) {
+    const { node } = stay.backend;
+    let begun = false;
+    try {
+      const messages = node.watchEvents(request, { metadata: metadataOf(options), signal: stay.signal });
+      for await (const message of messages) {
+        begun = true;
+        stay.answered();
+        yield message;
+      }
+      return;
+    } catch (error) {
+      const failure = stay.failure(error, begun ? 'midway' : 'at the start');
+      const full = failedWith(failure, 'TOO_MANY_WATCHERS');
+      if (begun || caller.aborted || !(full || mayGoElsewhere(failure))) throw failure;
+      failures.push(failure);
+    } finally {
+      stay.end();
+    }
+  }
+  throw pool.verdict(failures);
 }
 
 function reader(pool: NodePool, positions: CallerPositions) {

@@ -8,6 +8,16 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
+import {
+  ImageStatus,
+  imageStatusFromJSON,
+  imageStatusToJSON,
+  imageStatusToNumber,
+  MemberStatus,
+  memberStatusFromJSON,
+  memberStatusToJSON,
+  memberStatusToNumber,
+} from "../../catalog/v1/image.js";
 
 export const protobufPackage = "oriel.node.v1";
 
@@ -124,6 +134,117 @@ export function nodeRoleToNumber(object: NodeRole): number {
     case NodeRole.EDGE:
       return 2;
     case NodeRole.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
+/** What happened. More kinds will come, such as those of jobs (20 and up): ignore those that you do not know. */
+export enum EventKind {
+  /** UNSPECIFIED - Not set. */
+  UNSPECIFIED = "EVENT_KIND_UNSPECIFIED",
+  /** HEARTBEAT - Nothing that the caller may know of; the token has come on. */
+  HEARTBEAT = "EVENT_KIND_HEARTBEAT",
+  /** IMAGE_CREATED - An image was created. */
+  IMAGE_CREATED = "EVENT_KIND_IMAGE_CREATED",
+  /** IMAGE_UPDATED - An image was changed: its status, its data or anything else of it. */
+  IMAGE_UPDATED = "EVENT_KIND_IMAGE_UPDATED",
+  /** IMAGE_DELETED - An image was deleted. */
+  IMAGE_DELETED = "EVENT_KIND_IMAGE_DELETED",
+  /** IMAGE_WITHDRAWN - An image was changed so that the caller no longer sees it. */
+  IMAGE_WITHDRAWN = "EVENT_KIND_IMAGE_WITHDRAWN",
+  /** MEMBER_CREATED - An image was shared with a project. */
+  MEMBER_CREATED = "EVENT_KIND_MEMBER_CREATED",
+  /** MEMBER_UPDATED - A project accepted or rejected an image. */
+  MEMBER_UPDATED = "EVENT_KIND_MEMBER_UPDATED",
+  /** MEMBER_DELETED - An image is no longer shared with a project. */
+  MEMBER_DELETED = "EVENT_KIND_MEMBER_DELETED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function eventKindFromJSON(object: any): EventKind {
+  switch (object) {
+    case 0:
+    case "EVENT_KIND_UNSPECIFIED":
+      return EventKind.UNSPECIFIED;
+    case 1:
+    case "EVENT_KIND_HEARTBEAT":
+      return EventKind.HEARTBEAT;
+    case 2:
+    case "EVENT_KIND_IMAGE_CREATED":
+      return EventKind.IMAGE_CREATED;
+    case 3:
+    case "EVENT_KIND_IMAGE_UPDATED":
+      return EventKind.IMAGE_UPDATED;
+    case 4:
+    case "EVENT_KIND_IMAGE_DELETED":
+      return EventKind.IMAGE_DELETED;
+    case 5:
+    case "EVENT_KIND_IMAGE_WITHDRAWN":
+      return EventKind.IMAGE_WITHDRAWN;
+    case 10:
+    case "EVENT_KIND_MEMBER_CREATED":
+      return EventKind.MEMBER_CREATED;
+    case 11:
+    case "EVENT_KIND_MEMBER_UPDATED":
+      return EventKind.MEMBER_UPDATED;
+    case 12:
+    case "EVENT_KIND_MEMBER_DELETED":
+      return EventKind.MEMBER_DELETED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return EventKind.UNRECOGNIZED;
+  }
+}
+
+export function eventKindToJSON(object: EventKind): string {
+  switch (object) {
+    case EventKind.UNSPECIFIED:
+      return "EVENT_KIND_UNSPECIFIED";
+    case EventKind.HEARTBEAT:
+      return "EVENT_KIND_HEARTBEAT";
+    case EventKind.IMAGE_CREATED:
+      return "EVENT_KIND_IMAGE_CREATED";
+    case EventKind.IMAGE_UPDATED:
+      return "EVENT_KIND_IMAGE_UPDATED";
+    case EventKind.IMAGE_DELETED:
+      return "EVENT_KIND_IMAGE_DELETED";
+    case EventKind.IMAGE_WITHDRAWN:
+      return "EVENT_KIND_IMAGE_WITHDRAWN";
+    case EventKind.MEMBER_CREATED:
+      return "EVENT_KIND_MEMBER_CREATED";
+    case EventKind.MEMBER_UPDATED:
+      return "EVENT_KIND_MEMBER_UPDATED";
+    case EventKind.MEMBER_DELETED:
+      return "EVENT_KIND_MEMBER_DELETED";
+    case EventKind.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function eventKindToNumber(object: EventKind): number {
+  switch (object) {
+    case EventKind.UNSPECIFIED:
+      return 0;
+    case EventKind.HEARTBEAT:
+      return 1;
+    case EventKind.IMAGE_CREATED:
+      return 2;
+    case EventKind.IMAGE_UPDATED:
+      return 3;
+    case EventKind.IMAGE_DELETED:
+      return 4;
+    case EventKind.IMAGE_WITHDRAWN:
+      return 5;
+    case EventKind.MEMBER_CREATED:
+      return 10;
+    case EventKind.MEMBER_UPDATED:
+      return 11;
+    case EventKind.MEMBER_DELETED:
+      return 12;
+    case EventKind.UNRECOGNIZED:
     default:
       return -1;
   }
@@ -345,6 +466,34 @@ export interface FenceAuthorityResponse {
   epoch: bigint;
   /** The proof for it, as in the request. */
   proof: Buffer;
+}
+
+/** Asks for what happens. */
+export interface WatchEventsRequest {
+  /** The token of the last message that was received, from whichever node; empty: from now on. */
+  after: string;
+}
+
+/** One event, or a heartbeat. */
+export interface WatchEventsResponse {
+  /** What happened. */
+  kind: EventKind;
+  /** What goes on behind this message; opaque. */
+  token: string;
+  /** When it happened, by the clock of the catalog's authority. */
+  occurredAt?:
+    | Date
+    | undefined;
+  /** The image. */
+  imageId: string;
+  /** The version of the image since then; 0 in events of members. */
+  imageVersion: bigint;
+  /** The status of the image since then; set when it was created or updated. */
+  imageStatus: ImageStatus;
+  /** The project, in events of members. */
+  memberId: string;
+  /** The answer of the project; set when the member was created or updated. */
+  memberStatus: MemberStatus;
 }
 
 function createBaseGetNodeStatusRequest(): GetNodeStatusRequest {
@@ -2593,6 +2742,292 @@ export const FenceAuthorityResponse: MessageFns<FenceAuthorityResponse> = {
   },
 };
 
+function createBaseWatchEventsRequest(): WatchEventsRequest {
+  return { after: "" };
+}
+
+export const WatchEventsRequest: MessageFns<WatchEventsRequest> = {
+  encode(message: WatchEventsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.after !== "") {
+      writer.uint32(10).string(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsRequest {
+    return { after: isSet(object.after) ? globalThis.String(object.after) : "" };
+  },
+
+  toJSON(message: WatchEventsRequest): unknown {
+    const obj: any = {};
+    if (message.after !== "") {
+      obj.after = message.after;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchEventsRequest>): WatchEventsRequest {
+    return WatchEventsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchEventsRequest>): WatchEventsRequest {
+    const message = createBaseWatchEventsRequest();
+    message.after = object.after ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchEventsResponse(): WatchEventsResponse {
+  return {
+    kind: EventKind.UNSPECIFIED,
+    token: "",
+    occurredAt: undefined,
+    imageId: "",
+    imageVersion: 0n,
+    imageStatus: ImageStatus.UNSPECIFIED,
+    memberId: "",
+    memberStatus: MemberStatus.UNSPECIFIED,
+  };
+}
+
+export const WatchEventsResponse: MessageFns<WatchEventsResponse> = {
+  encode(message: WatchEventsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== EventKind.UNSPECIFIED) {
+      writer.uint32(8).int32(eventKindToNumber(message.kind));
+    }
+    if (message.token !== "") {
+      writer.uint32(18).string(message.token);
+    }
+    if (message.occurredAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.occurredAt), writer.uint32(26).fork()).join();
+    }
+    if (message.imageId !== "") {
+      writer.uint32(34).string(message.imageId);
+    }
+    if (message.imageVersion !== 0n) {
+      if (BigInt.asUintN(64, message.imageVersion) !== message.imageVersion) {
+        throw new globalThis.Error("value provided for field message.imageVersion of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.imageVersion);
+    }
+    if (message.imageStatus !== ImageStatus.UNSPECIFIED) {
+      writer.uint32(48).int32(imageStatusToNumber(message.imageStatus));
+    }
+    if (message.memberId !== "") {
+      writer.uint32(58).string(message.memberId);
+    }
+    if (message.memberStatus !== MemberStatus.UNSPECIFIED) {
+      writer.uint32(64).int32(memberStatusToNumber(message.memberStatus));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchEventsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchEventsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = eventKindFromJSON(reader.int32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.occurredAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.imageVersion = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.imageStatus = imageStatusFromJSON(reader.int32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.memberId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.memberStatus = memberStatusFromJSON(reader.int32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchEventsResponse {
+    return {
+      kind: isSet(object.kind) ? eventKindFromJSON(object.kind) : EventKind.UNSPECIFIED,
+      token: isSet(object.token) ? globalThis.String(object.token) : "",
+      occurredAt: isSet(object.occurredAt)
+        ? fromJsonTimestamp(object.occurredAt)
+        : isSet(object.occurred_at)
+        ? fromJsonTimestamp(object.occurred_at)
+        : undefined,
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      imageVersion: isSet(object.imageVersion)
+        ? BigInt(object.imageVersion)
+        : isSet(object.image_version)
+        ? BigInt(object.image_version)
+        : 0n,
+      imageStatus: isSet(object.imageStatus)
+        ? imageStatusFromJSON(object.imageStatus)
+        : isSet(object.image_status)
+        ? imageStatusFromJSON(object.image_status)
+        : ImageStatus.UNSPECIFIED,
+      memberId: isSet(object.memberId)
+        ? globalThis.String(object.memberId)
+        : isSet(object.member_id)
+        ? globalThis.String(object.member_id)
+        : "",
+      memberStatus: isSet(object.memberStatus)
+        ? memberStatusFromJSON(object.memberStatus)
+        : isSet(object.member_status)
+        ? memberStatusFromJSON(object.member_status)
+        : MemberStatus.UNSPECIFIED,
+    };
+  },
+
+  toJSON(message: WatchEventsResponse): unknown {
+    const obj: any = {};
+    if (message.kind !== EventKind.UNSPECIFIED) {
+      obj.kind = eventKindToJSON(message.kind);
+    }
+    if (message.token !== "") {
+      obj.token = message.token;
+    }
+    if (message.occurredAt !== undefined) {
+      obj.occurredAt = message.occurredAt.toISOString();
+    }
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.imageVersion !== 0n) {
+      obj.imageVersion = message.imageVersion.toString();
+    }
+    if (message.imageStatus !== ImageStatus.UNSPECIFIED) {
+      obj.imageStatus = imageStatusToJSON(message.imageStatus);
+    }
+    if (message.memberId !== "") {
+      obj.memberId = message.memberId;
+    }
+    if (message.memberStatus !== MemberStatus.UNSPECIFIED) {
+      obj.memberStatus = memberStatusToJSON(message.memberStatus);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchEventsResponse>): WatchEventsResponse {
+    return WatchEventsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchEventsResponse>): WatchEventsResponse {
+    const message = createBaseWatchEventsResponse();
+    message.kind = object.kind ?? EventKind.UNSPECIFIED;
+    message.token = object.token ?? "";
+    message.occurredAt = object.occurredAt ?? undefined;
+    message.imageId = object.imageId ?? "";
+    message.imageVersion = (object.imageVersion !== undefined && object.imageVersion !== null)
+      ? BigInt(object.imageVersion)
+      : 0n;
+    message.imageStatus = object.imageStatus ?? ImageStatus.UNSPECIFIED;
+    message.memberId = object.memberId ?? "";
+    message.memberStatus = object.memberStatus ?? MemberStatus.UNSPECIFIED;
+    return message;
+  },
+};
+
 /** Describes the node that answers. */
 export type NodeServiceDefinition = typeof NodeServiceDefinition;
 export const NodeServiceDefinition = {
@@ -2680,6 +3115,20 @@ export const NodeServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * Tells what happens to images and members that the caller may know of, in order. The first message is a heartbeat at once,
+     * and one follows whenever nothing else was said for 15 seconds. A stream may end at any time, and does within half an hour:
+     * call again with the last token. OUT_OF_RANGE: what followed the token is no longer known; watch without one, then list
+     * anew.
+     */
+    watchEvents: {
+      name: "WatchEvents",
+      requestType: WatchEventsRequest as typeof WatchEventsRequest,
+      requestStream: false,
+      responseType: WatchEventsResponse as typeof WatchEventsResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
 
@@ -2724,6 +3173,16 @@ export interface NodeServiceImplementation<CallContextExt = {}> {
     request: FenceAuthorityRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<FenceAuthorityResponse>>;
+  /**
+   * Tells what happens to images and members that the caller may know of, in order. The first message is a heartbeat at once,
+   * and one follows whenever nothing else was said for 15 seconds. A stream may end at any time, and does within half an hour:
+   * call again with the last token. OUT_OF_RANGE: what followed the token is no longer known; watch without one, then list
+   * anew.
+   */
+  watchEvents(
+    request: WatchEventsRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<WatchEventsResponse>>;
 }
 
 export interface NodeServiceClient<CallOptionsExt = {}> {
@@ -2767,6 +3226,16 @@ export interface NodeServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<FenceAuthorityRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<FenceAuthorityResponse>;
+  /**
+   * Tells what happens to images and members that the caller may know of, in order. The first message is a heartbeat at once,
+   * and one follows whenever nothing else was said for 15 seconds. A stream may end at any time, and does within half an hour:
+   * call again with the last token. OUT_OF_RANGE: what followed the token is no longer known; watch without one, then list
+   * anew.
+   */
+  watchEvents(
+    request: DeepPartial<WatchEventsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<WatchEventsResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {
@@ -2811,6 +3280,8 @@ function fromJsonTimestamp(o: any): Date {
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
+
+export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
