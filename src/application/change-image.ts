@@ -23,6 +23,9 @@ export type ChangeName =
   | 'deactivate'
   | 'reactivate'
   | 'upload'
+  | 'copy'
+  | 'add location'
+  | `remove from ${string}`
   | `tag ${string}`
   | `untag ${string}`;
 

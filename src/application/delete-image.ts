@@ -1,6 +1,7 @@
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image } from '../domain/image.js';
+import { mapPlaces, objectsGone } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
@@ -26,13 +27,18 @@ export async function deleteImage(context: CatalogContext, caller: Caller, reque
   });
 }
 
-/** The objects that go with the image. */
+/** The objects that go with the image: those that the service made (LP1546507). */
 export function garbageOf(image: Image): readonly Garbage[] {
   const data = dataOf(image);
   if (data === undefined) return [];
-  const objects = data.locations.map(({ nodeId, storeId, key }) => ({ nodeId, storeId, key }));
-  if (data.fileMap === null) return objects;
-  // The map lies beside the data that was uploaded.
-  const { storeId, key } = data.fileMap;
-  return [...objects, { nodeId: data.locations[0]?.nodeId ?? null, storeId, key }];
+  const objects = objectsGone(data.locations, []);
+  const { fileMap, locations } = data;
+  if (fileMap === null || objects.some(({ storeId, key }) => storeId === fileMap.storeId && key === fileMap.key))
+    return objects;
+  return [...objects, ...mapPlaces(fileMap, locations).slice(0, 1)];
+}
+
+/** The objects that go when the image loses locations. */
+export function garbageBetween(before: Image, after: Image): readonly Garbage[] {
+  return objectsGone(dataOf(before)?.locations ?? [], dataOf(after)?.locations ?? []);
 }

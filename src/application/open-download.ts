@@ -1,12 +1,16 @@
-import { failedWith, ServiceError } from '../base/service-error.js';
+import type { NodeId } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
+import { readingOrder } from './location-order.js';
+import { isReadable } from './object-reads.js';
 import { isOwn } from './own-objects.js';
-import type { ByteRange } from './ports/image-store.js';
+import type { CatalogReader } from './ports/catalog.js';
+import { readLocations } from './read-locations.js';
 
 export interface Download {
   readonly image: Image;
@@ -17,24 +21,45 @@ export interface Download {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
+export interface DownloadRequest {
+  readonly imageId: string;
+  readonly range: RangeRequest | null;
+  /** Stores to read from first. */
+  readonly prefer: readonly string[];
+}
+
 /**
  * Opens the data of an image, or a range of it; undefined when there is none yet (Images API v2 §6.7). NOT_FOUND: absent
- * or invisible. FORBIDDEN: no right, or deactivated. RANGE_INVALID. UPSTREAM_FAILED: no store has the object any more.
+ * or invisible. FORBIDDEN: no right, or deactivated. INVALID_ARGUMENT: no such store to prefer. RANGE_INVALID. Others: see
+ * readLocations.
  */
 export async function openDownload(
   context: DataContext,
   caller: Caller,
-  request: { readonly imageId: string; readonly range: RangeRequest | null },
+  request: DownloadRequest,
   signal: AbortSignal,
 ): Promise<Download | undefined> {
-  const image = await context.catalog.read((reader) => findImage(reader, caller, request.imageId));
-  authorize('download_image', caller, image);
+  const { image, sites } = await context.catalog.read((reader) => {
+    const found = findImage(reader, caller, request.imageId);
+    authorize('download_image', caller, found);
+    if (request.prefer.length > 0) checkPreferred(context, reader, request.prefer);
+    return { image: found, sites: sitesOf(context, reader, found) };
+  });
   if (image.status === 'deactivated') authorizeDeactivated(caller, image);
   const data = dataOf(image);
   if (data === undefined || image.status === 'pending_delete') return undefined;
-  const { offsetBytes, lengthBytes } = resolveRange(request.range, data.sizeBytes);
-  const chunks = await openLocation(context, { image, data, range: { offsetBytes, lengthBytes }, signal });
-  return { image, data, offsetBytes, lengthBytes, chunks };
+  const range = resolveRange(request.range, data.sizeBytes);
+  const order = readingOrder(
+    data.locations.filter((location) => isReadable(context, location)),
+    {
+      ...{ prefer: request.prefer, site: context.site, sites },
+      isOwn: (location) => isOwn(context, location),
+      weight: (storeId) => context.stores.weight(storeId),
+      failed: ({ id }) => context.failed.has(id),
+    },
+  );
+  const chunks = await readLocations(context, order, { image, data, range, signal });
+  return { image, data, ...range, chunks };
 }
 
 function authorizeDeactivated(caller: Caller, image: Image): void {
@@ -49,44 +74,23 @@ function authorizeDeactivated(caller: Caller, image: Image): void {
   }
 }
 
-interface Wanted {
-  readonly image: Image;
-  readonly data: ImageData;
-  readonly range: ByteRange;
-  readonly signal: AbortSignal;
+// Images API v2 §6.7: with one store there is nothing to prefer, and a store that is not there is an error.
+function checkPreferred(context: DataContext, reader: CatalogReader, prefer: readonly string[]): void {
+  const known = new Set<string>(context.stores.all.map(({ store }) => store.id));
+  for (const { stores } of reader.nodes()) for (const store of stores) known.add(store);
+  if (known.size < 2) throw new ServiceError('INVALID_ARGUMENT', 'prefer: there is but one store');
+  if (!prefer.every((store) => known.has(store)))
+    throw new ServiceError('INVALID_ARGUMENT', `prefer: expected names of ${[...known].join(', ')}`);
 }
 
-// This node's own stores come first, the heaviest first, then those of other nodes. Another size means that somebody changed
-// the object under us.
-async function openLocation(context: DataContext, wanted: Wanted): Promise<AsyncIterable<Uint8Array>> {
-  const { image, data, range, signal } = wanted;
-  const own = data.locations.filter((location) => isOwn(context, location));
-  own.sort((a, b) => context.stores.weight(b.storeId) - context.stores.weight(a.storeId));
-  for (const location of own) {
-    const store = context.stores.get(location.storeId);
-    const found = await store?.stat(location.key);
-    if (store !== undefined && found?.sizeBytes === data.sizeBytes) return store.read(location.key, range, { signal });
-    context.log.error({ imageId: image.id, location: location.id, found }, 'location without its object');
+/** The sites of the other nodes that have data of the image. */
+function sitesOf(context: DataContext, reader: CatalogReader, image: Image): ReadonlyMap<NodeId | null, string> {
+  const sites = new Map<NodeId | null, string>();
+  for (const location of dataOf(image)?.locations ?? []) {
+    const { nodeId } = location;
+    if (isOwn(context, location) || sites.has(nodeId)) continue;
+    const node = nodeId === null ? reader.nodes().find(({ role }) => role === 'authority') : reader.node(nodeId);
+    if (node !== undefined) sites.set(nodeId, node.site);
   }
-  let failure: unknown;
-  for (const location of data.locations) {
-    if (context.peers === null || isOwn(context, location)) continue;
-    try {
-      return await context.peers.open(location, range, { sizeBytes: data.sizeBytes, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      context.log.warn(
-        { err: error, imageId: image.id, location: location.id },
-        'location not readable, trying the next',
-      );
-      failure ??= error;
-    }
-  }
-  // A node that cannot be reached may come back; an object that is nowhere will not.
-  if (failedWith(failure, 'UNAVAILABLE')) throw failure;
-  throw new ServiceError(
-    'UPSTREAM_FAILED',
-    `The data of image ${image.id} is not in any store that this node can reach.`,
-    { cause: failure },
-  );
+  return sites;
 }

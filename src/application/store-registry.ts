@@ -1,8 +1,21 @@
-import type { StoreId } from '../base/brand.js';
+import type { ObjectKey, StoreId } from '../base/brand.js';
 import { asStoreId } from '../base/brand.js';
 import { assert } from '../base/assert.js';
 import { ServiceError } from '../base/service-error.js';
 import type { ImageStore } from './ports/image-store.js';
+
+/** How objects of a store are named as locations by URL. */
+export interface LocationNaming {
+  /** The scheme of such URLs, lower case. */
+  readonly scheme: string;
+  /**
+   * Who may. `services`: the store is read with the service's own rights, so only services and administrators say what is read.
+   * `owners`: it is read as anybody could read it, so owners of images may, too.
+   */
+  readonly by: 'services' | 'owners';
+  /** The key of the object; undefined: none of this store. */
+  locate(url: URL): ObjectKey | undefined;
+}
 
 /** A store with what the operator says of it. */
 export interface RegisteredStore {
@@ -10,6 +23,10 @@ export interface RegisteredStore {
   readonly description: string;
   /** Higher is read first. */
   readonly weight: number;
+  /** What the kind of store has besides, for administrators. */
+  readonly properties: ReadonlyMap<string, string>;
+  /** Absent: nobody names objects of this store by URL, as the paths of file stores (OSSA-2014-041). */
+  readonly naming?: LocationNaming;
 }
 
 /** The stores of this node, by name; one of them is the default. */
@@ -34,6 +51,17 @@ export class StoreRegistry {
 
   get(id: StoreId): ImageStore | undefined {
     return this.#stores.get(id)?.store;
+  }
+
+  /** The object that the URL names in a store whose objects may be named so. */
+  locate(
+    url: URL,
+  ): { readonly store: ImageStore; readonly key: ObjectKey; readonly by: LocationNaming['by'] } | undefined {
+    for (const { store, naming } of this.#stores.values()) {
+      const key = naming !== undefined && `${naming.scheme}:` === url.protocol ? naming.locate(url) : undefined;
+      if (naming !== undefined && key !== undefined) return { store, key, by: naming.by };
+    }
+    return undefined;
   }
 
   weight(id: StoreId): number {

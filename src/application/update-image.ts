@@ -1,26 +1,81 @@
+import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import { applyChanges, type ImageChange } from '../domain/image-change.js';
+import { exceeds } from '../domain/limits.js';
 import { authorize } from '../domain/policy.js';
-import type { CatalogContext } from './catalog-context.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
+import { garbageBetween } from './delete-image.js';
+import { findImage } from './find-image.js';
+import { findLocation, type LocationContext, type NamedLocation } from './find-location.js';
+import type { Effect, Garbage } from './ports/catalog.js';
 
-/** Applies changes to an image, all or none. Reasons: see applyChanges and changeImage. */
+/** A change as it is asked for: a location that is to be added is named, not found yet. */
+export type RequestedChange =
+  | ImageChange
+  | { readonly field: 'new-location'; readonly named: NamedLocation; readonly index: number | null };
+
+/** The image as it is now, and the objects that it needs no more. */
+export interface ChangedImage {
+  readonly image: Image;
+  readonly garbage: readonly Garbage[];
+}
+
+/** Applies changes to an image, all or none. Reasons: see applyChanges, findLocation and changeImage. */
 export async function updateImage(
-  context: CatalogContext,
+  context: LocationContext,
   caller: Caller,
-  request: ChangeRequest & { readonly changes: readonly ImageChange[] },
-): Promise<Image> {
-  return changeImage(context, caller, { ...request, change: 'update' }, (before) => {
+  request: ChangeRequest & { readonly changes: readonly RequestedChange[] },
+): Promise<ChangedImage> {
+  const changes = await foundChanges(context, caller, request);
+  let garbage: readonly Garbage[] = [];
+  const image = await changeImage(context, caller, { ...request, change: 'update' }, (before) => {
+    garbage = [];
     // Images API v2 §6.4: an empty patch changes nothing, whoever sends it.
-    if (request.changes.length === 0) return { image: before, effects: [] };
-    authorize('modify_image', caller, before);
-    const after = applyChanges(before, request.changes, {
+    if (changes.length === 0) return { image: before, effects: [] };
+    // A service may add locations to images that are not its own.
+    const onlyAdds = changes.every((change) => change.field === 'location' && change.change.kind === 'add');
+    authorize(onlyAdds ? 'set_image_location' : 'modify_image', caller, before);
+    const after = applyChanges(before, changes, {
       caller,
       rules: context.rules,
       protection: context.protection,
+      hashingAlgorithm: context.hashingAlgorithm,
       nowMs: context.clock.nowMs(),
     });
-    return { image: after, effects: [{ kind: 'update-image', before, after }] };
+    garbage = garbageBetween(before, after);
+    return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage)] };
   });
+  return { image, garbage };
+}
+
+/** The effects that have objects removed. */
+export function garbageEffects(rows: readonly Garbage[]): readonly Effect[] {
+  return rows.map((garbage) => ({ kind: 'add-garbage', garbage }));
+}
+
+// Stores are asked before the image's turn, and only for a caller who may change the image.
+async function foundChanges(
+  context: LocationContext,
+  caller: Caller,
+  request: { readonly id: string; readonly changes: readonly RequestedChange[] },
+): Promise<readonly ImageChange[]> {
+  const { changes } = request;
+  const additions = changes.filter(({ field }) => field === 'new-location').length;
+  const quota = context.rules.limits.imageLocationQuota;
+  if (exceeds(additions, quota))
+    throw new ServiceError('LIMIT_EXCEEDED', `an image may have at most ${quota} locations`);
+  if (additions > 0)
+    await context.catalog.read((reader) =>
+      authorize('set_image_location', caller, findImage(reader, caller, request.id)),
+    );
+  const found: ImageChange[] = [];
+  for (const change of changes)
+    if (change.field !== 'new-location') found.push(change);
+    else
+      found.push({
+        field: 'location',
+        change: { kind: 'add', found: await findLocation(context, caller, change.named), index: change.index },
+      });
+  return found;
 }

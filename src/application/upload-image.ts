@@ -38,7 +38,29 @@ export async function uploadImage<Result>(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<Result> {
+  const { imageId, declaredSizeBytes } = request;
   const store = context.stores.named(request.storeName);
+  const from = { imageId, declaredSizeBytes, store, copy: false };
+  return storeLeased(context, from, commands, () => Promise.resolve(source), signal);
+}
+
+/**
+ * Stores data under a lease and commits it; gives the lease up when that fails. The source is asked for when the lease is there.
+ * Reasons: see uploadImage.
+ */
+export async function storeLeased<Result>(
+  context: DataContext,
+  request: {
+    readonly imageId: string;
+    readonly declaredSizeBytes: number | undefined;
+    readonly store: ImageStore;
+    readonly copy: boolean;
+  },
+  commands: UploadCommands<Result>,
+  openSource: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const { store, copy } = request;
   const stop = new AbortController();
   const begun = await begin(context, commands, { ...request, storeId: store.id }, stop);
   const forward = (): void => stop.abort(signal.reason);
@@ -46,9 +68,10 @@ export async function uploadImage<Result>(
   if (signal.aborted) forward();
   const lease = { imageId: request.imageId, uploadId: begun.uploadId };
   try {
+    const source = await openSource(stop.signal);
     const limited = limitSize(source, request.declaredSizeBytes, begun.maxSizeBytes);
     const data = await storeData(context, {
-      ...{ ...lease, ...begun, store, source: limited, signal: stop.signal },
+      ...{ ...lease, ...begun, store, copy, source: limited, signal: stop.signal },
       expectedSizeBytes: request.declaredSizeBytes,
     });
     return await commands.commit({ ...lease, data });
@@ -84,6 +107,8 @@ interface Arrival {
   readonly diskFormat: string;
   readonly containerFormat: string;
   readonly store: ImageStore;
+  /** What is copied was inspected when it came. */
+  readonly copy: boolean;
   readonly source: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
   readonly expectedSizeBytes: number | undefined;
@@ -101,14 +126,16 @@ async function storeData(context: DataContext, arrival: Arrival): Promise<ImageD
     });
     const digests = await session.finish();
     const fileMap = await storeMap(store, mapKey, digests, signal);
-    const virtualSizeBytes = await inspectContent(context, arrival, { key, sizeBytes: digests.sizeBytes });
+    const object = { key, sizeBytes: digests.sizeBytes };
+    const virtualSizeBytes = arrival.copy ? null : await inspectContent(context, arrival, object);
+    const place = { id: arrival.uploadId, nodeId: context.nodeId, storeId: store.id, key };
     return {
       sizeBytes: digests.sizeBytes,
       virtualSizeBytes,
       checksum: digests.checksum,
       osHashAlgo: context.hashingAlgorithm,
       osHashValue: digests.osHashValue,
-      locations: [{ id: arrival.uploadId, nodeId: context.nodeId, storeId: store.id, key, metadata: new Map() }],
+      locations: [{ ...place, metadata: new Map(), digest: 'verified', created: true }],
       fileMap,
     };
   } finally {

@@ -1,6 +1,7 @@
 /**
  * The three commands of an upload, run where the catalog's authority is. The node that has the bytes sends them:
- * begin (queued to saving, with a lease), then commit (active) or abort (queued again).
+ * begin (queued to saving, with a lease), then commit (active) or abort (queued again). A copy of an active image into another
+ * store has the same lease (`copy-lease.ts`), and the image stays as it is until the commit adds a location.
  */
 import {
   asImageId,
@@ -16,7 +17,9 @@ import { assert } from '../base/assert.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import { commonOf, dataOf, type Image, type ImageCommon, type ImageData } from '../domain/image.js';
+import { withCopy } from '../domain/image-copy.js';
 import { exceeds } from '../domain/limits.js';
+import { DATA_SUFFIX, MAP_SUFFIX } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
@@ -61,16 +64,8 @@ export async function beginUpload(
           throw new ServiceError('INVALID_ARGUMENT', `Property ${name} must be set prior to saving data.`);
       const cap = context.rules.limits.imageSizeCapBytes;
       if (request.declaredSizeBytes !== undefined && exceeds(request.declaredSizeBytes, cap)) throw overCap(cap);
-      const nowMs = context.clock.nowMs();
       const after: Image = { ...nextVersion(context, before), status: 'saving', uploadId };
-      const upload: UploadLease = {
-        uploadId,
-        imageId: before.id,
-        nodeId: asNodeId(request.nodeId),
-        storeId: request.storeId,
-        ...objectKeys(before.id, uploadId),
-        startedAtMs: nowMs,
-      };
+      const upload = leaseOf(context, request, { imageId: before.id, uploadId });
       return {
         image: after,
         effects: [
@@ -83,13 +78,23 @@ export async function beginUpload(
   return { image, uploadId };
 }
 
+/** The lease of an upload to the node that asks for it. */
+export function leaseOf(
+  context: Pick<CatalogContext, 'clock'>,
+  { nodeId, storeId }: BeginUpload,
+  { imageId, uploadId }: Pick<UploadLease, 'imageId' | 'uploadId'>,
+): UploadLease {
+  const startedAtMs = context.clock.nowMs();
+  return { uploadId, imageId, nodeId: asNodeId(nodeId), storeId, ...objectKeys(imageId, uploadId), startedAtMs };
+}
+
 /** The keys under which an upload stores its objects: unique to the upload, so that no two ever share one. */
 export function objectKeys(
   imageId: string,
   uploadId: UploadId,
 ): { readonly key: ObjectKey; readonly mapKey: ObjectKey } {
-  const key = asObjectKey(`${imageId}/${uploadId}.data`);
-  const mapKey = asObjectKey(`${imageId}/${uploadId}.map`);
+  const key = asObjectKey(`${imageId}/${uploadId}${DATA_SUFFIX}`);
+  const mapKey = asObjectKey(`${imageId}/${uploadId}${MAP_SUFFIX}`);
   assert(key !== undefined && mapKey !== undefined, 'ids make object keys');
   return { key, mapKey };
 }
@@ -100,32 +105,38 @@ export function overCap(capBytes: number): ServiceError {
 }
 
 /** An upload, as the node that it was leased to names it. */
-interface LeaseOf {
+interface NamedLease {
   readonly uploadId: string;
   readonly imageId: string;
   readonly nodeId: NodeId;
 }
 
 /**
- * Makes the image active; a commit that is sent again, because its answer was lost, finds it so. IMAGE_GONE: it was deleted
- * meanwhile. STATE_CONFLICT: the lease is no more.
+ * Makes the image active, or adds the copy to it; a commit that is sent again, because its answer was lost, finds it so.
+ * IMAGE_GONE: it was deleted meanwhile. STATE_CONFLICT: the lease is no more. DATA_CORRUPT: the copy is of other data.
  */
 export async function commitUpload(
   context: CatalogContext,
-  request: LeaseOf & { readonly data: ImageData },
+  request: NamedLease & { readonly data: ImageData },
 ): Promise<Image> {
   const isOfUpload = (image: Image): boolean =>
     dataOf(image)?.locations.some(({ id }) => id === request.uploadId) === true;
   const committed = (image: Image | undefined): Image | undefined =>
     image !== undefined && isOfUpload(image) ? image : undefined;
-  const commit = (before: Image | undefined, lease: UploadLease): Decided<Image> => {
-    if (before === undefined)
-      throw new ServiceError('IMAGE_GONE', `Image ${request.imageId} was deleted while its data was being uploaded.`);
+  const commit = ({ saving, image }: LeasedImage, lease: UploadLease): Decided<Image> => {
     for (const object of [...request.data.locations, ...(request.data.fileMap === null ? [] : [request.data.fileMap])])
       if (object.storeId !== lease.storeId || (object.key !== lease.key && object.key !== lease.mapKey))
         throw new ServiceError('INVALID_ARGUMENT', `object ${object.key} is not one of upload ${lease.uploadId}`);
     const locations = request.data.locations.map((location) => ({ ...location, nodeId: lease.nodeId }));
-    const after: Image = { ...nextVersion(context, before), status: 'active', data: { ...request.data, locations } };
+    const data = { ...request.data, locations };
+    const before = saving ?? image;
+    const now = before === undefined ? undefined : dataOf(before);
+    if (before === undefined || (saving === undefined && now === undefined))
+      throw new ServiceError('IMAGE_GONE', `Image ${request.imageId} was deleted while its data was being uploaded.`);
+    const after: Image =
+      now === undefined
+        ? { ...nextVersion(context, before), status: 'active', data }
+        : { ...withCopy(before, data, context.rules.limits), ...nextVersion(context, before) };
     return { result: after, effects: [{ kind: 'update-image', before, after }] };
   };
   return endUpload(context, request, commit, committed);
@@ -135,8 +146,8 @@ export async function commitUpload(
  * Gives the upload up: the image is queued again (or stays deleted) and what was stored becomes garbage. STATE_CONFLICT:
  * the lease is no more, hence the upload was committed or given up before.
  */
-export async function abortUpload(context: CatalogContext, request: LeaseOf): Promise<void> {
-  await endUpload(context, request, (before, lease) => {
+export async function abortUpload(context: CatalogContext, request: NamedLease): Promise<void> {
+  await endUpload(context, request, ({ saving: before }, lease) => {
     const garbage = [lease.key, lease.mapKey].map(
       (key): Effect => ({ kind: 'add-garbage', garbage: { nodeId: lease.nodeId, storeId: lease.storeId, key } }),
     );
@@ -146,11 +157,16 @@ export async function abortUpload(context: CatalogContext, request: LeaseOf): Pr
   });
 }
 
-// `before` is the saving image of this very upload, or undefined when it was deleted meanwhile.
+/** `saving`: the image of this very upload. `image`: whatever it is now; one that has data is being copied. */
+interface LeasedImage {
+  readonly saving: Image | undefined;
+  readonly image: Image | undefined;
+}
+
 async function endUpload<T>(
   context: CatalogContext,
-  request: LeaseOf,
-  decide: (before: Image | undefined, lease: UploadLease) => Decided<T>,
+  request: NamedLease,
+  decide: (leased: LeasedImage, lease: UploadLease) => Decided<T>,
   ended?: (image: Image | undefined) => T | undefined,
 ): Promise<T> {
   const id = asImageId(request.imageId);
@@ -164,7 +180,7 @@ async function endUpload<T>(
       throw new ServiceError('STATE_CONFLICT', `upload ${request.uploadId} of image ${id} has ended already`);
     const image = reader.image(id);
     const ours = image?.status === 'saving' && image.uploadId === lease.uploadId;
-    const { result, effects } = decide(ours ? image : undefined, lease);
+    const { result, effects } = decide({ saving: ours ? image : undefined, image }, lease);
     return { result, effects: [...effects, { kind: 'delete-upload', uploadId: lease.uploadId }] };
   });
 }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { DataContext } from '../application/data-context.js';
-import { garbageOf } from '../application/delete-image.js';
 import { EventFeed } from '../application/event-feed.js';
+import { FailedLocations } from '../application/failed-locations.js';
+import { FileMaps } from '../application/file-maps.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
+import { isOwn } from '../application/own-objects.js';
+import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
 import { recoverUploads } from '../application/recover-uploads.js';
@@ -16,7 +19,7 @@ import { asImageId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
-import type { Image } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
 import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
@@ -25,8 +28,9 @@ import { DataService } from '../services/data-service.js';
 import { ImageView } from '../services/image-view.js';
 import { NodeService } from '../services/node-service.js';
 import { CallerResolver } from '../services/service-context.js';
+import { unitDigest } from '../workers/digest/unit-digest.js';
 import { createDigester } from '../workers/digest/digester.js';
-import { limitsOf, serviceInfoOf } from './service-info.js';
+import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
 import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
 import { openStores } from './node-stores.js';
@@ -56,6 +60,9 @@ export interface NodeServices {
 const clock = { nowMs: () => Date.now() };
 const ids = { uuid: () => randomUUID() };
 
+/** A store that says nothing for so long is left for the next that has the data. */
+const STORE_IDLE_MS = 20_000;
+
 /** Anyone may ask for the state of the parts, which costs writes to disk: an answer serves all who ask within so long. */
 const PARTS_AGE_MS = 2000;
 
@@ -79,9 +86,12 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     showLocations: config.images.showMultipleLocations,
     showDirectUrl: config.images.showDirectUrl,
     showStores: stores.all.length > 1,
-    url: ({ storeId, key }) => stores.get(storeId)?.url(key) ?? '',
+    url: (location) => urlOf(context, location),
   });
-  const local = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
+  const local = new CatalogService(context, view, {
+    stopUpload: (image) => stopUpload(context, image.id),
+    clear: (garbage) => clearNow(context, garbage),
+  });
   const { catalog, reading, checkAge } = role.services(local, {
     stopUpload: (imageId) => stopUpload(context, imageId),
     advanced: onceThen(
@@ -98,6 +108,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     node: new NodeService({
       ...{ nodeId: self.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
       info: serviceInfoOf(config, stores),
+      stores: storeDetailsOf(stores),
       cluster: role.cluster,
       feed,
     }),
@@ -134,9 +145,13 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     abortUpload: (lease) => abortUpload(ground, { ...lease, nodeId }),
     forgetGarbage: (rows) => forgetGarbage(ground, rows),
   };
+  const failed = new FailedLocations(clock);
+  const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS };
   return {
     ...ground,
-    ...{ nodeId, ownsUnnamed, peers, stores, digester, uploads, log, commands },
+    ...readable,
+    ...{ site: config.node.site, failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
+    ...{ digester, uploads, log, commands },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,
@@ -164,15 +179,22 @@ async function recover(context: DataContext): Promise<void> {
   if (aborted + removed > 0) context.log.info({ aborted, removed }, 'gave up lost uploads and removed unused objects');
 }
 
-// The bytes that are still arriving are of no use. Whoever deletes an image may count on its room once the call returns;
-// when a store refuses, the image is gone all the same and the object is tried again later.
-async function clearAfterDeletion(context: DataContext, image: Image): Promise<void> {
-  stopUpload(context, image.id);
+// Whoever deletes an image may count on its room once the call returns; when a store refuses, the image is gone all the same
+// and the object is tried again later.
+async function clearNow({ garbage, log }: DataContext, rows: readonly Garbage[]): Promise<void> {
+  if (rows.length === 0) return;
   try {
-    await context.garbage.remove(garbageOf(image));
+    await garbage.remove(rows);
   } catch (error) {
-    context.log.warn({ err: error }, 'unused objects not removed, will be tried again');
+    log.warn({ err: error }, 'unused objects not removed, will be tried again');
   }
+}
+
+// The path of an object on another node means nothing here.
+function urlOf(context: DataContext, location: Location): string {
+  const { nodeId, storeId, key } = location;
+  const store = isOwn(context, location) ? context.stores.get(storeId) : undefined;
+  return store?.url(key) ?? `oriel://${nodeId ?? 'authority'}/${storeId}/${key}`;
 }
 
 function stopUpload({ uploads }: DataContext, imageIdText: string): void {

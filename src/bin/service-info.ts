@@ -1,7 +1,7 @@
-import type { StoreRegistry } from '../application/store-registry.js';
+import type { RegisteredStore, StoreRegistry } from '../application/store-registry.js';
 import type { Config } from '../config/config.js';
 import type { Limits } from '../domain/limits.js';
-import type { GetServiceInfoResponse } from '../gen/oriel/node/v1/node_service.js';
+import type { GetServiceInfoResponse, Store, StoreDetail } from '../gen/oriel/node/v1/node_service.js';
 
 /** The limits of the domain, from their configured names (Images API v2 §10). */
 export function limitsOf({ limits }: Config): Limits {
@@ -23,16 +23,22 @@ export function serviceInfoOf(config: Config, stores: StoreRegistry): GetService
     diskFormats: [...config.images.diskFormats],
     containerFormats: [...config.images.containerFormats],
     limits: { ...limits, imageSizeCap: BigInt(imageSizeCapBytes) },
-    stores: stores.all.map(({ store, description }) => ({
-      id: store.id,
-      description,
-      default: store.id === stores.defaultId,
-      readOnly: false,
-      type: store.type,
-    })),
+    stores: stores.all.map((entry) => storeOf(entry, stores)),
     // Imports need workers, which this release has none of.
     importMethods: [],
     showMultipleLocations: config.images.showMultipleLocations,
     hashingAlgorithm: config.images.hashingAlgorithm,
   };
+}
+
+/** What the node service tells administrators of the stores. */
+export function storeDetailsOf(stores: StoreRegistry): readonly StoreDetail[] {
+  return stores.all.map((entry) => {
+    const { weight, properties } = entry;
+    return { store: storeOf(entry, stores), weight, properties: new Map(properties) };
+  });
+}
+
+function storeOf({ store, description }: RegisteredStore, { defaultId }: StoreRegistry): Store {
+  return { id: store.id, description, default: store.id === defaultId, readOnly: false, type: store.type };
 }

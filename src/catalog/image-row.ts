@@ -10,7 +10,7 @@ import {
   type ImageStatus,
   VISIBILITIES,
 } from '../domain/image.js';
-import type { FileMapRef, Location } from '../domain/location.js';
+import { DIGEST_STATES, type FileMapRef, type Location } from '../domain/location.js';
 import { integerAt, integerOrNullAt, type Row, type SqlValue, textAt, textOrNullAt } from './connection.js';
 
 /** The columns in the order of `imageOfRow` and `valuesOf`. */
@@ -135,6 +135,9 @@ function locationOf(value: unknown): Location {
     storeId: asStoreId(asText('location store', fields.get('storeId'))),
     key: keyOf(fields.get('key')),
     metadata: pairsOf('location metadata', fields.get('metadata')),
+    // Rows of the first release name only what the service received and stored itself, and do not say so.
+    digest: DIGEST_STATES.find((state) => state === (fields.get('digest') ?? 'verified')) ?? damaged('location', value),
+    created: fields.get('created') !== false,
   };
 }
 

@@ -1,4 +1,4 @@
-/** `oriel image upload|download|deactivate|reactivate|tag|untag`. */
+/** `oriel image upload|copy|download|deactivate|reactivate|tag|untag`. */
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Image } from '../gen/oriel/catalog/v1/image.js';
@@ -10,7 +10,7 @@ import { imageJson, imageText } from './image-words.js';
 import { bytesText } from './output.js';
 import { downloadFile, present, uploadFile } from './transfer.js';
 
-/** Adds `upload` and `download`. */
+/** Adds `upload`, `copy` and `download`. */
 export function addTransfers(images: Command, deps: CliDeps): void {
   nodeCommand(images, 'upload <image> <file>', 'store a file as the data of an image; - reads the standard input')
     .option('--store <name>', 'store for the data (default: the default store)')
@@ -18,6 +18,19 @@ export function addTransfers(images: Command, deps: CliDeps): void {
       const image = await withClient(options, deps, async (client) => {
         const imageId = await findImageId(client, given);
         return uploadFile(client, deps, { imageId, file, store: options.store ?? '' });
+      });
+      await report(deps, options, { json: imageJson(image), text: imageText(image) });
+    });
+  nodeCommand(images, 'copy <image>', 'copy the data of an image into another store of the node, and wait for it')
+    .requiredOption('--store <name>', 'store for the copy')
+    .addHelpText(
+      'after',
+      '\nFor administrators. The copy is verified before it counts; one that is interrupted leaves nothing.',
+    )
+    .action(async (given: string, options: CommonOptions & { readonly store: string }) => {
+      const image = await withClient(options, deps, async (client) => {
+        const imageId = await findImageId(client, given);
+        return present((await client.data.copyImage({ imageId, store: options.store })).image);
       });
       await report(deps, options, { json: imageJson(image), text: imageText(image) });
     });

@@ -33,7 +33,7 @@ export class HttpPeerObjects implements PeerObjects {
   }
 
   async open(
-    location: Location,
+    location: Parameters<PeerObjects['open']>[0],
     range: ByteRange,
     { sizeBytes, signal }: { readonly sizeBytes: number; readonly signal: AbortSignal },
   ): Promise<AsyncIterable<Uint8Array>> {
@@ -88,7 +88,7 @@ function unreachable(node: ClusterNode, cause: unknown): ServiceError {
   return new ServiceError('UNAVAILABLE', `The data lies at ${where}, which does not answer.`, { cause });
 }
 
-function refusal(node: ClusterNode, status: number, location: Location): ServiceError {
+function refusal(node: ClusterNode, status: number, location: Pick<Location, 'id'>): ServiceError {
   const reason = status === 404 ? 'NOT_FOUND' : status >= 500 ? 'UNAVAILABLE' : 'UPSTREAM_FAILED';
   return new ServiceError(reason, `node ${node.id} answered ${status} for location ${location.id}`);
 }

@@ -21,6 +21,7 @@ const context: ChangeContext = {
   caller,
   rules: { limits, diskFormats: ['raw', 'qcow2'], containerFormats: ['bare'] },
   protection: NO_PROTECTION,
+  hashingAlgorithm: 'sha512',
   nowMs: 5,
 };
 const queued: Image = {

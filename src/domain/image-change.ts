@@ -4,6 +4,7 @@ import type { Caller } from './caller.js';
 import type { Image, Visibility } from './image.js';
 import { checkFormat, checkMinimum, checkPropertyCount, normalTags } from './image-values.js';
 import type { ImageRules } from './limits.js';
+import { changeLocations, type LocationChange } from './location-change.js';
 import { authorize } from './policy.js';
 import { checkProperty, checkPropertyAllowed } from './property.js';
 import type { PropertyProtection } from './property-protection.js';
@@ -22,6 +23,7 @@ export type ImageChange =
   | { readonly field: 'protected' | 'osHidden'; readonly value: boolean }
   | { readonly field: 'minDiskGib' | 'minRamMib'; readonly value: number }
   | { readonly field: 'tags'; readonly value: readonly string[] }
+  | { readonly field: 'location'; readonly change: LocationChange }
   | { readonly field: 'property'; readonly name: string; readonly action: PropertyAction };
 
 type BaseChange = Exclude<ImageChange, { readonly field: 'property' }>;
@@ -33,6 +35,7 @@ export interface ChangeContext {
   readonly caller: Caller;
   readonly rules: ImageRules;
   readonly protection: PropertyProtection;
+  readonly hashingAlgorithm: string;
   readonly nowMs: number;
 }
 
@@ -85,6 +88,8 @@ function applyChange(image: Image, change: BaseChange, context: ChangeContext): 
       return { ...image, minRamMib: checkMinimum('min_ram', change.value) };
     case 'tags':
       return { ...image, tags: normalTags(change.value, rules.limits) };
+    case 'location':
+      return changeLocations(image, change.change, context);
   }
 }
 

@@ -1,4 +1,9 @@
 import type { NodeId, ObjectKey, StoreId } from '../base/brand.js';
+import { asObjectKey } from '../base/brand.js';
+
+/** What is known of the bytes at a location: the service has read them to the end, or nobody has. */
+export const DIGEST_STATES = ['verified', 'unverified'] as const;
+export type DigestState = (typeof DIGEST_STATES)[number];
 
 /** A place where the data of an image lies: an object in a store of ours. */
 export interface Location {
@@ -8,6 +13,9 @@ export interface Location {
   readonly storeId: StoreId;
   readonly key: ObjectKey;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly digest: DigestState;
+  /** The service made the object. It removes no others from a store, whoever named them as a location (LP1546507). */
+  readonly created: boolean;
 }
 
 /** The map of a stored file: an object of its own beside the data, with the digest that pins it (`blocks/file-map.ts`). */
@@ -17,4 +25,53 @@ export interface FileMapRef {
   readonly sizeBytes: number;
   /** SHA-256 of the map object, lower-case hex. */
   readonly sha256: string;
+}
+
+/** An object, and the node whose store it is in. */
+export type ObjectPlace = Pick<Location, 'nodeId' | 'storeId' | 'key'>;
+
+/** What the keys of objects that the service makes end in: the data of an image, and the map beside it. */
+export const DATA_SUFFIX = '.data';
+export const MAP_SUFFIX = '.map';
+
+/** Where the map lies that was stored beside the data; undefined for an object that the service did not make. */
+export function mapBeside({ nodeId, storeId, key, created }: Location): ObjectPlace | undefined {
+  if (!created || !key.endsWith(DATA_SUFFIX)) return undefined;
+  const mapKey = asObjectKey(`${key.slice(0, -DATA_SUFFIX.length)}${MAP_SUFFIX}`);
+  return mapKey === undefined ? undefined : { nodeId, storeId, key: mapKey };
+}
+
+/** The objects that go with a location: what the service made for it, and nothing else. */
+export function objectsOf(location: Location): readonly ObjectPlace[] {
+  if (!location.created) return [];
+  const { nodeId, storeId, key } = location;
+  const map = mapBeside(location);
+  return map === undefined ? [{ nodeId, storeId, key }] : [{ nodeId, storeId, key }, map];
+}
+
+/**
+ * The places of the map of a file, best first: equal data has equal maps, so that the one beside any copy will do. `map` alone
+ * lies beside the first location when no copy tells otherwise, as in the first releases.
+ */
+export function mapPlaces(map: FileMapRef, locations: readonly Location[]): readonly ObjectPlace[] {
+  const beside = locations.flatMap((location) => mapBeside(location) ?? []);
+  if (beside.some((place) => place.storeId === map.storeId && place.key === map.key)) return beside;
+  return [{ nodeId: locations[0]?.nodeId ?? null, storeId: map.storeId, key: map.key }, ...beside];
+}
+
+/** The reference to the map when only these locations are left; null when no map is left either. */
+export function mapLeft(map: FileMapRef | null, left: readonly Location[]): FileMapRef | null {
+  if (map === null) return null;
+  const places = left.flatMap((location) => mapBeside(location) ?? []);
+  if (places.some(({ storeId, key }) => storeId === map.storeId && key === map.key)) return map;
+  const [place] = places;
+  return place === undefined ? null : { ...map, storeId: place.storeId, key: place.key };
+}
+
+/** The objects that the service made for these locations and that none of those left needs. */
+export function objectsGone(before: readonly Location[], left: readonly Location[]): readonly ObjectPlace[] {
+  const nameOf = ({ nodeId, storeId, key }: ObjectPlace): string => JSON.stringify([nodeId, storeId, key]);
+  const needed = new Set(left.flatMap((location) => [location, ...objectsOf(location)]).map(nameOf));
+  const gone = new Map(before.flatMap(objectsOf).map((place) => [nameOf(place), place]));
+  return [...gone].flatMap(([name, place]) => (needed.has(name) ? [] : [place]));
 }

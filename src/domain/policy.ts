@@ -31,6 +31,13 @@ const RULES = {
   communitize_image: ownMember,
   get_image_location: (caller, target) =>
     isAdmin(caller) || isService(caller) || (hasRole(caller, 'reader') && owns(caller, target.owner)),
+  set_image_location: (caller, target) => ownMember(caller, target) || isService(caller),
+  delete_image_location: admin,
+  // The calls of version 2.17: `add_image_location` is the owner's too, `locationNaming` says for which stores.
+  fetch_image_location: (caller) => isAdmin(caller) || isService(caller),
+  add_image_location: (caller, target) => ownMember(caller, target) || isService(caller),
+  copy_image: admin,
+  stores_info_detail: (caller) => isAdmin(caller) || isService(caller),
   add_member: ownMember,
   delete_member: ownMember,
   get_member: reader,

@@ -10,6 +10,14 @@ export type RangeRequest =
   | { readonly kind: 'from'; readonly firstByte: number; readonly lastByte: number | null }
   | { readonly kind: 'suffix'; readonly lengthBytes: number };
 
+/** Asks for the data of an image. */
+export interface ReadRequest {
+  readonly imageId: string;
+  readonly range: RangeRequest | null;
+  /** Stores to read from first, in this order. */
+  readonly prefer?: readonly string[];
+}
+
 export interface OpenedRead {
   /** The image as the caller sees it. */
   readonly image: Image;
@@ -51,10 +59,7 @@ export interface ByteStreams {
    * Opens the data of an image; undefined when it has none (204). Reasons: NOT_FOUND, FORBIDDEN, RANGE_INVALID, UNAVAILABLE,
    * DATA_CORRUPT.
    */
-  openRead(
-    request: { readonly imageId: string; readonly range: RangeRequest | null },
-    options: CallOptions,
-  ): Promise<OpenedRead | undefined>;
+  openRead(request: ReadRequest, options: CallOptions): Promise<OpenedRead | undefined>;
   /**
    * Stores the data of a queued image and makes it active. The source is not touched before everything that can be refused
    * without it was checked. Reasons: as `UploadImage` of the data service.

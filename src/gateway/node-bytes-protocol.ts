@@ -17,6 +17,8 @@ export const SIZE_HEADER = 'oriel-announced-size';
 export const SOURCE_FAILED_TRAILER = 'oriel-source-failed';
 /** The store that a write asks for. */
 export const STORE_HEADER = 'oriel-store';
+/** The stores that a read wants first, with commas between them, percent-encoded. */
+export const PREFER_HEADER = 'oriel-prefer';
 /** The size of the whole image, and where the sent part starts. */
 export const RANGE_HEADERS = { size: 'oriel-image-size', offset: 'oriel-range-offset' } as const;
 /** An image has at most some hundred properties of 64 KiB (reference §12.8 G16). */

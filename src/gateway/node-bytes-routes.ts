@@ -11,6 +11,7 @@ import {
   decodeRange,
   failureAnswer,
   IMAGE_HEADER,
+  PREFER_HEADER,
   RANGE_HEADERS,
   SIZE_HEADER,
   SOURCE_FAILED_TRAILER,
@@ -32,7 +33,8 @@ export function nodeBytesRoutes(context: RouteContext): readonly Route[] {
 
 async function read(context: RouteContext, exchange: Exchange): Promise<Answer | undefined> {
   const range = decodeRange(exchange.header('range'));
-  const opened = await context.backend.bytes.openRead({ imageId: exchange.param('id'), range }, exchange.call);
+  const prefer = decodePrefer(exchange.header(PREFER_HEADER));
+  const opened = await context.backend.bytes.openRead({ imageId: exchange.param('id'), range, prefer }, exchange.call);
   if (opened === undefined) return NO_CONTENT;
   await sendBytes(exchange, opened, {
     status: 200,
@@ -53,6 +55,13 @@ async function write(context: RouteContext, exchange: Exchange): Promise<Answer>
   const source = writeSource(exchange, context.idleMs);
   const image = await context.backend.bytes.write(request, source, exchange.call);
   return { status: 204, headers: { [IMAGE_HEADER]: encodeImage(image) } };
+}
+
+function decodePrefer(header: string | undefined): readonly string[] {
+  if (header === undefined) return [];
+  if (!/^(?:[\w.,~-]|%[0-7][0-9A-F])*$/.test(header))
+    throw new ServiceError('INVALID_ARGUMENT', `${PREFER_HEADER}: expected percent-encoded names`);
+  return decodeURIComponent(header).split(',');
 }
 
 function announcedSize(exchange: Exchange): number | null {

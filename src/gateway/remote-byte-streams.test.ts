@@ -62,15 +62,16 @@ describe('openRead', () => {
     const read = await remote.openRead({ imageId: IMAGE_ID, range }, options());
     expect(read).toMatchObject({ image, sizeBytes: 9_000_000, offsetBytes: 5, lengthBytes: bytes.length });
     expect((await collect(read?.chunks ?? parts(bytes, 1))).equals(bytes)).toBe(true);
-    expect(backend.lastRequest('openRead')).toEqual({ imageId: IMAGE_ID, range });
+    expect(backend.lastRequest('openRead')).toEqual({ imageId: IMAGE_ID, range, prefer: [] });
     expect(backend.calls.at(-1)?.metadata.get('x-auth-token')).toBe('secret');
   });
 
   it.each([null, { kind: 'suffix', lengthBytes: 7 }, { kind: 'from', firstByte: 3, lastByte: null }] as const)(
     'passes the range %j and says that there is no data',
     async (range) => {
-      expect(await remote.openRead({ imageId: IMAGE_ID, range }, options())).toBeUndefined();
-      expect(backend.lastRequest('openRead')).toEqual({ imageId: IMAGE_ID, range });
+      const prefer = ['fast', 'a b'];
+      expect(await remote.openRead({ imageId: IMAGE_ID, range, prefer }, options())).toBeUndefined();
+      expect(backend.lastRequest('openRead')).toEqual({ imageId: IMAGE_ID, range, prefer });
     },
   );
 

@@ -9,7 +9,7 @@ import { Metadata } from 'nice-grpc-common';
 import { asImageId } from '../base/brand.js';
 import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { Image } from '../gen/oriel/catalog/v1/image.js';
-import type { ByteStreams, CallOptions, OpenedRead, RangeRequest } from './byte-streams.js';
+import type { ByteStreams, CallOptions, OpenedRead, ReadRequest } from './byte-streams.js';
 import { REASON_HEADER } from './error-answer.js';
 import { FRESHNESS_HEADERS } from './exchange.js';
 import {
@@ -18,6 +18,7 @@ import {
   failureOf,
   IMAGE_HEADER,
   MAX_HEADER_BYTES,
+  PREFER_HEADER,
   RANGE_HEADERS,
   SIZE_HEADER,
   SOURCE_FAILED_TRAILER,
@@ -90,13 +91,12 @@ class RemoteNode {
   }
 }
 
-async function openRead(
-  node: RemoteNode,
-  request: { readonly imageId: string; readonly range: RangeRequest | null },
-  call: CallOptions,
-): Promise<OpenedRead | undefined> {
+async function openRead(node: RemoteNode, request: ReadRequest, call: CallOptions): Promise<OpenedRead | undefined> {
   const range = encodeRange(request.range);
-  const sent = node.request('GET', request.imageId, range === null ? {} : { range }, call);
+  const headers: Record<string, string> = range === null ? {} : { range };
+  const { prefer = [] } = request;
+  if (prefer.length > 0) headers[PREFER_HEADER] = encodeURIComponent(prefer.join(','));
+  const sent = node.request('GET', request.imageId, headers, call);
   sent.end();
   const response = await answered(sent, node.idleMs, call.signal);
   tellFreshness(response, call);

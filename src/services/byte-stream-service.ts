@@ -1,5 +1,6 @@
 import type { DataContext } from '../application/data-context.js';
-import { type Download, openDownload } from '../application/open-download.js';
+import { copyImage } from '../application/copy-image.js';
+import { type Download, type DownloadRequest, openDownload } from '../application/open-download.js';
 import { openObject, type OpenedObject } from '../application/open-object.js';
 import { uploadImage } from '../application/upload-image.js';
 import type { RangeRequest } from '../domain/byte-range.js';
@@ -88,12 +89,12 @@ export class ByteStreamService {
 
   /** Opens the data of an image; undefined when it has none. Reasons: see openDownload. */
   async openRead(
-    request: { readonly imageId: string; readonly range: RangeRequest | null },
+    request: Omit<DownloadRequest, 'prefer'> & { readonly prefer?: readonly string[] },
     context: ServiceContext,
   ): Promise<OpenedRead | undefined> {
     const caller = await context.caller();
     const download = await this.#reading(request.imageId, context, () =>
-      openDownload(this.#context, caller, request, context.signal),
+      openDownload(this.#context, caller, { ...request, prefer: request.prefer ?? [] }, context.signal),
     );
     if (download === undefined) return undefined;
     const { image, data, offsetBytes, lengthBytes, chunks } = download;
@@ -105,6 +106,21 @@ export class ByteStreamService {
     const { vouchedBy } = await context.caller();
     if (vouchedBy === undefined) throw new ServiceError('FORBIDDEN', 'Only nodes of this service read objects.');
     return openObject(this.#context, request, context.signal);
+  }
+
+  /** Copies the data of an image into a store of this node; '': the default one. Reasons: see copyImage. */
+  async copy(
+    request: { readonly imageId: string; readonly storeId: string },
+    context: ServiceContext,
+  ): Promise<ImageMessage> {
+    const caller = await context.caller();
+    return copyImage(
+      this.#context,
+      caller,
+      { imageId: request.imageId, storeName: request.storeId },
+      uploadCommands(this.#catalog, this.#context.nodeId, context),
+      context.signal,
+    );
   }
 
   /** Stores the data of a queued image and makes it active. Reasons: see uploadImage. */

@@ -1,21 +1,25 @@
 import { asStoreId, type NodeId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
-import type { CatalogContext } from '../application/catalog-context.js';
 import { addTag, removeTag } from '../application/change-tags.js';
 import { createImage } from '../application/create-image.js';
-import { deleteImage } from '../application/delete-image.js';
+import { deleteImage, garbageOf } from '../application/delete-image.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { getImage } from '../application/get-image.js';
 import { listImages } from '../application/list-images.js';
 import { createMember, deleteMember, getMember, listMembers, updateMember } from '../application/members.js';
 import { setActivation } from '../application/set-activation.js';
 import { updateImage } from '../application/update-image.js';
+import { beginCopy } from '../application/copy-lease.js';
+import type { LocationContext } from '../application/find-location.js';
+import { addImageLocation, imageWithLocations, removeFromStore } from '../application/image-locations.js';
+import type { Garbage } from '../application/ports/catalog.js';
 import { abortUpload, beginUpload, commitUpload } from '../application/upload-lease.js';
 import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type ImageView, memberMessage } from './image-view.js';
 import { imageChangeOf, listRequestOf, newImageOf, numberOf } from './image-request.js';
+import { expectedDataOf } from './location-request.js';
 import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
 import { placeOf, uploadedDataOf } from './upload-message.js';
@@ -26,19 +30,24 @@ const PAGE_CHARACTERS = 16 * 1024 * 1024;
 /** Objects that one call may have forgotten. */
 const FORGET_MAX = 1000;
 
-/** Called after an image was deleted: the node stops its upload and clears its objects before the caller is answered. */
-export type OnDeleted = (image: Image) => Promise<void>;
+/** What the service has the node do before a caller is answered. */
+export interface CatalogHooks {
+  /** The image was deleted: what is still arriving for it is of no use. */
+  stopUpload(image: Image): void;
+  /** These objects became garbage: they are removed if they are this node's. */
+  clear(garbage: readonly Garbage[]): Promise<void>;
+}
 
 /** The catalog service: message to use case and back. Reasons are those of the use cases. */
 export class CatalogService {
-  readonly #context: CatalogContext;
+  readonly #context: LocationContext;
   readonly #view: ImageView;
-  readonly #onDeleted: OnDeleted;
+  readonly #hooks: CatalogHooks;
 
-  constructor(context: CatalogContext, view: ImageView, onDeleted: OnDeleted) {
+  constructor(context: LocationContext, view: ImageView, hooks: CatalogHooks) {
     this.#context = context;
     this.#view = view;
-    this.#onDeleted = onDeleted;
+    this.#hooks = hooks;
   }
 
   async createImage(request: wire.CreateImageRequest, context: ServiceContext): Promise<wire.CreateImageResponse> {
@@ -64,18 +73,49 @@ export class CatalogService {
 
   async updateImage(request: wire.UpdateImageRequest, context: ServiceContext): Promise<wire.UpdateImageResponse> {
     const caller = await context.caller();
-    const image = await updateImage(this.#context, caller, {
+    const { image, garbage } = await updateImage(this.#context, caller, {
       ...changeRequestOf(request),
       changes: request.changes.map(imageChangeOf),
     });
+    await this.#hooks.clear(garbage);
     return { image: this.#view.message(caller, image) };
   }
 
   async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
     const caller = await context.caller();
     const image = await deleteImage(this.#context, caller, changeRequestOf(request));
-    if (image.status !== 'deleted') await this.#onDeleted(image);
+    if (image.status === 'deleted') return {};
+    this.#hooks.stopUpload(image);
+    await this.#hooks.clear(garbageOf(image));
     return {};
+  }
+
+  async listImageLocations(
+    request: wire.ListImageLocationsRequest,
+    context: ServiceContext,
+  ): Promise<wire.ListImageLocationsResponse> {
+    const image = await imageWithLocations(this.#context, await context.caller(), request.imageId);
+    return { locations: this.#view.locations(image) };
+  }
+
+  async addImageLocation(
+    request: wire.AddImageLocationRequest,
+    context: ServiceContext,
+  ): Promise<wire.AddImageLocationResponse> {
+    const caller = await context.caller();
+    const expected = expectedDataOf(request.expected);
+    const image = await addImageLocation(this.#context, caller, { ...request, expected });
+    return { image: this.#view.message(caller, image) };
+  }
+
+  async removeImageFromStore(
+    request: wire.RemoveImageFromStoreRequest,
+    context: ServiceContext,
+  ): Promise<wire.RemoveImageFromStoreResponse> {
+    const caller = await context.caller();
+    const { image, garbage } = await removeFromStore(this.#context, caller, request);
+    await this.#hooks.clear(garbage);
+    return { image: this.#view.message(caller, image) };
   }
 
   async deactivateImage(
@@ -138,7 +178,8 @@ export class CatalogService {
 
   async beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
     const caller = await context.caller();
-    const { image, uploadId } = await beginUpload(this.#context, caller, {
+    const begin = request.copy ? beginCopy : beginUpload;
+    const { image, uploadId } = await begin(this.#context, caller, {
       imageId: request.imageId,
       nodeId: callingNode(caller, request.nodeId),
       storeId: asStoreId(request.store),

@@ -1,6 +1,8 @@
 import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import type {
+  CopyImageRequest,
+  CopyImageResponse,
   DownloadImageRequest,
   DownloadImageResponse,
   UploadHeader,
@@ -39,6 +41,10 @@ export class DataService {
     return { image };
   }
 
+  async copyImage(request: CopyImageRequest, context: ServiceContext): Promise<CopyImageResponse> {
+    return { image: await this.#bytes.copy({ imageId: request.imageId, storeId: request.store }, context) };
+  }
+
   async *downloadImage(request: DownloadImageRequest, context: ServiceContext): AsyncGenerator<DownloadImageResponse> {
     const firstByte = numberOf(request.offset, 'offset') ?? 0;
     const length = numberOf(request.length, 'length');
@@ -47,6 +53,7 @@ export class DataService {
     const opened = await this.#bytes.openRead(
       {
         imageId: request.imageId,
+        prefer: request.prefer,
         range: whole ? null : { kind: 'from', firstByte, lastByte: length === null ? null : firstByte + length - 1 },
       },
       context,

@@ -131,6 +131,30 @@ export class EdgeCatalogService implements CatalogMethods {
     return this.#send(context, (catalog, options) => catalog.deleteMember(once, options));
   }
 
+  async listImageLocations(
+    request: wire.ListImageLocationsRequest,
+    context: ServiceContext,
+  ): Promise<wire.ListImageLocationsResponse> {
+    this.#parts.age.allow(false);
+    return await this.onceKnown(request.imageId, context, () => this.#reads.listImageLocations(request, context));
+  }
+
+  addImageLocation(
+    request: wire.AddImageLocationRequest,
+    context: ServiceContext,
+  ): Promise<wire.AddImageLocationResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.addImageLocation(once, options));
+  }
+
+  removeImageFromStore(
+    request: wire.RemoveImageFromStoreRequest,
+    context: ServiceContext,
+  ): Promise<wire.RemoveImageFromStoreResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.removeImageFromStore(once, options));
+  }
+
   // A lease whose answer was lost is this node's without an upload, and given up by its next recovery.
   beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
     return this.#send(context, (catalog, options) => catalog.beginUpload(request, options));

@@ -3,7 +3,8 @@ import { asProjectId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { CreateImageRequest } from '../application/create-image.js';
 import type { ListImagesRequest } from '../application/list-images.js';
-import type { ImageChange, PropertyAction } from '../domain/image-change.js';
+import type { RequestedChange } from '../application/update-image.js';
+import type { PropertyAction } from '../domain/image-change.js';
 import type {
   CreateImageRequest as CreateImageMessage,
   ListImagesRequest as ListImagesMessage,
@@ -11,6 +12,7 @@ import type {
 import { ImageVisibility } from '../gen/oriel/catalog/v1/image.js';
 import type { ImageChange as ImageChangeMessage, PropertyChange } from '../gen/oriel/catalog/v1/image_change.js';
 import { ImageFilter } from '../gen/oriel/catalog/v1/image_filter.js';
+import { locationChangeOf } from './location-request.js';
 import {
   integerFieldOf,
   memberScopeOf,
@@ -42,7 +44,7 @@ export function newImageOf(message: CreateImageMessage): CreateImageRequest {
 }
 
 /** Turns a message into a change. INVALID_ARGUMENT: it names none. */
-export function imageChangeOf(message: ImageChangeMessage): ImageChange {
+export function imageChangeOf(message: ImageChangeMessage): RequestedChange {
   const { change } = message;
   switch (change?.$case) {
     case 'name':
@@ -64,6 +66,8 @@ export function imageChangeOf(message: ImageChangeMessage): ImageChange {
       return { field: 'tags', value: change.value.tags };
     case 'property':
       return { field: 'property', name: change.value.name, action: propertyActionOf(change.value) };
+    case 'location':
+      return locationChangeOf(change.value);
     case undefined:
       throw new ServiceError('INVALID_ARGUMENT', 'a change must name what changes, got an empty one');
   }

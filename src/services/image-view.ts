@@ -5,7 +5,7 @@ import type { Member } from '../domain/member.js';
 import { allows } from '../domain/policy.js';
 import type { PropertyProtection } from '../domain/property-protection.js';
 import { type ImageLocation, type Image as ImageMessage, type ImageMember } from '../gen/oriel/catalog/v1/image.js';
-import { MEMBER_STATUS_TO_WIRE, STATUS_TO_WIRE, VISIBILITY_TO_WIRE } from './image-words.js';
+import { DIGEST_STATE_TO_WIRE, MEMBER_STATUS_TO_WIRE, STATUS_TO_WIRE, VISIBILITY_TO_WIRE } from './image-words.js';
 
 export interface ImageViewOptions {
   readonly protection: PropertyProtection;
@@ -84,9 +84,24 @@ export class ImageView {
     };
   }
 
+  /** The locations, for a caller who was found to have the right to see them. */
+  locations(image: Image): ImageLocation[] {
+    return (dataOf(image)?.locations ?? []).map((location) => this.#location(location));
+  }
+
   #location(location: Location): ImageLocation {
-    const { id, storeId, metadata } = location;
-    return { id, store: storeId, url: this.#options.url(location), metadata: new Map(metadata) };
+    const { id, storeId, nodeId, metadata, digest, created } = location;
+    return {
+      ...{
+        id,
+        store: storeId,
+        url: this.#options.url(location),
+        metadata: new Map(metadata),
+        node: nodeId ?? '',
+        created,
+      },
+      digestState: DIGEST_STATE_TO_WIRE[digest],
+    };
   }
 }
 

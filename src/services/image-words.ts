@@ -2,11 +2,13 @@
 import { ServiceError } from '../base/service-error.js';
 import type { ImageStatus, Visibility } from '../domain/image.js';
 import type { IntegerRange, SortField, TimeMatch } from '../domain/image-query.js';
+import type { DigestState } from '../domain/location.js';
 import type { MemberStatus } from '../domain/member.js';
 import type { VisibilityFilter } from '../domain/visibility.js';
 import {
   ImageStatus as StatusMessage,
   ImageVisibility,
+  LocationDigestState,
   MemberStatus as MemberStatusMessage,
 } from '../gen/oriel/catalog/v1/image.js';
 import {
@@ -42,6 +44,11 @@ export const MEMBER_STATUS_TO_WIRE = {
   accepted: MemberStatusMessage.ACCEPTED,
   rejected: MemberStatusMessage.REJECTED,
 } as const satisfies Record<MemberStatus, MemberStatusMessage>;
+
+export const DIGEST_STATE_TO_WIRE = {
+  verified: LocationDigestState.VERIFIED,
+  unverified: LocationDigestState.UNVERIFIED,
+} as const satisfies Record<DigestState, LocationDigestState>;
 
 const VISIBILITIES: ReadonlyMap<ImageVisibility, Visibility> = new Map([
   [ImageVisibility.PUBLIC, 'public'],

@@ -88,6 +88,15 @@ export function catalogClient(service: CatalogMethods, callers: CallerResolver):
     listMembers: bind(catalog.ListMembersRequest, (request, context) => service.listMembers(request, context)),
     updateMember: bind(catalog.UpdateMemberRequest, (request, context) => service.updateMember(request, context)),
     deleteMember: bind(catalog.DeleteMemberRequest, (request, context) => service.deleteMember(request, context)),
+    listImageLocations: bind(catalog.ListImageLocationsRequest, (request, context) =>
+      service.listImageLocations(request, context),
+    ),
+    addImageLocation: bind(catalog.AddImageLocationRequest, (request, context) =>
+      service.addImageLocation(request, context),
+    ),
+    removeImageFromStore: bind(catalog.RemoveImageFromStoreRequest, (request, context) =>
+      service.removeImageFromStore(request, context),
+    ),
     beginUpload: bind(catalog.BeginUploadRequest, (request, context) => service.beginUpload(request, context)),
     commitUpload: bind(catalog.CommitUploadRequest, (request, context) => service.commitUpload(request, context)),
     forgetGarbage: bind(catalog.ForgetGarbageRequest, (request, context) => service.forgetGarbage(request, context)),
@@ -101,6 +110,7 @@ export function nodeClient(service: NodeService, callers: CallerResolver): node.
   return {
     getNodeStatus: bind(node.GetNodeStatusRequest, (request, context) => service.getNodeStatus(request, context)),
     getServiceInfo: bind(node.GetServiceInfoRequest, () => service.getServiceInfo()),
+    listStores: bind(node.ListStoresRequest, (request, context) => service.listStores(request, context)),
     getCaller: bind(node.GetCallerRequest, (request, context) => service.getCaller(request, context)),
     listNodes: bind(node.ListNodesRequest, (request, context) => service.listNodes(request, context)),
     join: bind(node.JoinRequest, (request) => service.join(request)),

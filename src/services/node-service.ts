@@ -19,7 +19,10 @@ import {
   type JoinResponse,
   type ListNodesRequest,
   type ListNodesResponse,
+  type ListStoresRequest,
+  type ListStoresResponse,
   type PartStatus,
+  type StoreDetail,
   type WatchEventsRequest,
   type WatchEventsResponse,
 } from '../gen/oriel/node/v1/node_service.js';
@@ -33,6 +36,7 @@ export interface NodeFacts {
   readonly version: string;
   readonly startedAtMs: number;
   readonly info: GetServiceInfoResponse;
+  readonly stores: readonly StoreDetail[];
   /** The state of each part, asked anew each time. */
   parts(): Promise<readonly PartStatus[]>;
   /** The calls about the cluster. */
@@ -71,6 +75,12 @@ export class NodeService {
   /** Needs no credentials: it says nothing of any image, and a gateway asks it before it has a caller. */
   async getServiceInfo(): Promise<GetServiceInfoResponse> {
     return Promise.resolve(this.#facts.info);
+  }
+
+  async listStores(_request: ListStoresRequest, context: ServiceContext): Promise<ListStoresResponse> {
+    const caller = await context.caller();
+    authorize('stores_info_detail', caller, { owner: caller.projectId });
+    return { stores: [...this.#facts.stores] };
   }
 
   async getCaller(_request: GetCallerRequest, context: ServiceContext): Promise<GetCallerResponse> {

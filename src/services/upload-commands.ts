@@ -26,7 +26,7 @@ export function uploadCommands(
     answeredAt: (freshness) => callerContext.answeredAt(freshness),
   };
   return {
-    async begin(request: { imageId: string; storeId: StoreId; declaredSizeBytes: number | undefined }) {
+    async begin(request: { imageId: string; storeId: StoreId; declaredSizeBytes: number | undefined; copy: boolean }) {
       const { declaredSizeBytes } = request;
       const begun = await catalog.beginUpload(
         {
@@ -34,6 +34,7 @@ export function uploadCommands(
           nodeId,
           store: request.storeId,
           declaredSize: declaredSizeBytes === undefined ? undefined : BigInt(declaredSizeBytes),
+          copy: request.copy,
         },
         context,
       );

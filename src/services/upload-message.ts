@@ -10,6 +10,7 @@ import { numberOf } from './image-request.js';
 export function uploadedDataOf(message: CommitUploadRequest): ImageData {
   const data = objectOf(message.data, 'data');
   const fileMap = message.fileMap === undefined ? null : objectOf(message.fileMap, 'file_map');
+  const place = { id: message.uploadId, nodeId: null, storeId: data.storeId, key: data.key };
   return {
     sizeBytes: data.sizeBytes,
     virtualSizeBytes: numberOf(message.virtualSize, 'virtual_size'),
@@ -17,7 +18,7 @@ export function uploadedDataOf(message: CommitUploadRequest): ImageData {
     osHashAlgo: message.osHashAlgo,
     osHashValue: message.osHashValue,
     // Whose store it is, the lease says.
-    locations: [{ id: message.uploadId, nodeId: null, storeId: data.storeId, key: data.key, metadata: new Map() }],
+    locations: [{ ...place, metadata: new Map(), digest: 'verified', created: true }],
     fileMap,
   };
 }

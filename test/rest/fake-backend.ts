@@ -125,6 +125,9 @@ function fakeCatalog(method: MethodFactory): CatalogServiceClient {
     commitUpload: method('commitUpload', image),
     abortUpload: method('abortUpload', {}),
     forgetGarbage: method('forgetGarbage', {}),
+    listImageLocations: method('listImageLocations', { locations: [] }),
+    addImageLocation: method('addImageLocation', image),
+    removeImageFromStore: method('removeImageFromStore', image),
   };
 }
 
@@ -132,6 +135,7 @@ function fakeNode(method: MethodFactory): NodeServiceClient {
   return {
     getNodeStatus: method('getNodeStatus', GetNodeStatusResponse.create()),
     listNodes: method('listNodes', { nodes: [] }),
+    listStores: method('listStores', { stores: [] }),
     join: method('join', JoinResponse.create()),
     announceNode: method('announceNode', {}),
     holdPosition: method('holdPosition', { position: '' }),

@@ -9,6 +9,7 @@ import { dataCases } from './data-cases.js';
 import { imageCases } from './image-cases.js';
 import { listCases } from './list-cases.js';
 import { patchCases } from './patch-cases.js';
+import { locationCases } from './location-cases.js';
 import type { Rest } from './rest.js';
 import { RestCaller } from './rest-caller.js';
 import { sharingCases } from './sharing-cases.js';
@@ -46,6 +47,7 @@ export function restSuite(name: string, startServer: () => Promise<StartedServer
     describe('patch', () => patchCases(rest));
     describe('list', () => listCases(rest));
     describe('sharing and tags', () => sharingCases(rest));
+    describe('locations', () => locationCases(rest));
     describe('data', () => dataCases(rest));
     describe('events', () => eventCases(rest));
   });

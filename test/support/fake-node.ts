@@ -161,6 +161,9 @@ function catalogOf(state: FakeState): CatalogServiceImplementation {
     beginUpload: notHere,
     commitUpload: notHere,
     forgetGarbage: notHere,
+    listImageLocations: notHere,
+    addImageLocation: notHere,
+    removeImageFromStore: notHere,
     abortUpload: notHere,
   };
 }
@@ -186,6 +189,11 @@ function dataOf(state: FakeState): DataServiceImplementation {
       state.data.set(image.id, bytes);
       Object.assign(image, { status: ImageStatus.ACTIVE, size: BigInt(bytes.length) });
       return { image };
+    },
+    copyImage: async ({ imageId, store }) => {
+      const image = state.find(imageId);
+      image.stores = [...image.stores, store];
+      return Promise.resolve({ image });
     },
     async *downloadImage({ imageId }) {
       const data = state.data.get(state.find(imageId).id);
@@ -218,6 +226,7 @@ const nodeService: NodeServiceImplementation = {
       parts: [{ name: 'store file', ok: false, message: 'disk gone' }],
     }),
   getServiceInfo: notHere,
+  listStores: notHere,
   listNodes: notHere,
   join: notHere,
   announceNode: notHere,

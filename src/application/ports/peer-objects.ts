@@ -9,7 +9,7 @@ export interface PeerObjects {
    * such object. Others as ImageStore.read.
    */
   open(
-    location: Location,
+    location: Pick<Location, 'id' | 'nodeId' | 'storeId' | 'key'>,
     range: ByteRange,
     options: { readonly sizeBytes: number; readonly signal: AbortSignal },
   ): Promise<AsyncIterable<Uint8Array>>;

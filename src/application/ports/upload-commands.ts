@@ -10,6 +10,8 @@ export interface UploadCommands<Result> {
     readonly imageId: string;
     readonly storeId: StoreId;
     readonly declaredSizeBytes: number | undefined;
+    /** It is a copy of an active image into another store. */
+    readonly copy: boolean;
   }): Promise<{
     readonly uploadId: UploadId;
     readonly diskFormat: string;

@@ -26,7 +26,8 @@ function node(id: NodeId, role: ClusterNode['role']): Effect {
 }
 
 function stored(n: number, nodeId: NodeId | null): Image {
-  const location = { id: `l${n}`, nodeId, storeId: 's' as StoreId, key: `k${n}` as ObjectKey, metadata: new Map() };
+  const place = { id: `l${n}`, nodeId, storeId: 's' as StoreId, key: `k${n}` as ObjectKey };
+  const location = { ...place, metadata: new Map(), digest: 'verified' as const, created: true };
   const data = {
     sizeBytes: 1,
     virtualSizeBytes: null,

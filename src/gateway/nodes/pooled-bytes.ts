@@ -5,14 +5,9 @@
 import type { Metadata } from 'nice-grpc-common';
 import { failedWith, ServiceError } from '../../base/service-error.js';
 import type { Image } from '../../gen/oriel/catalog/v1/image.js';
-import type { ByteStreams, CallOptions, OpenedRead, RangeRequest } from '../byte-streams.js';
+import type { ByteStreams, CallOptions, OpenedRead, RangeRequest, ReadRequest } from '../byte-streams.js';
 import type { CallerPositions } from './caller-positions.js';
 import { mayGoElsewhere, type NodePool, type Stay } from './node-pool.js';
-
-interface ReadRequest {
-  readonly imageId: string;
-  readonly range: RangeRequest | null;
-}
 
 /** A read that is open at a node. */
 interface OpenAt {
@@ -27,7 +22,7 @@ export function pooledBytes(pool: NodePool, positions: CallerPositions): ByteStr
       const metadata = positions.carriedBy(call.metadata);
       const open = await openSomewhere(pool, request, callWith(call, metadata));
       if (open === undefined) return undefined;
-      return { ...open.read, chunks: chunksFrom(pool, open, request.imageId, callWith(call, metadata)) };
+      return { ...open.read, chunks: chunksFrom(pool, open, request, callWith(call, metadata)) };
     },
     write: (request, source, call) => write(pool, positions, { request, source, call }),
   };
@@ -60,7 +55,7 @@ async function openSomewhere(pool: NodePool, request: ReadRequest, call: CallOpt
 async function* chunksFrom(
   pool: NodePool,
   opened: OpenAt,
-  imageId: string,
+  { imageId, prefer = [] }: ReadRequest,
   call: CallOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { offsetBytes, lengthBytes } = opened.read;
@@ -83,7 +78,7 @@ async function* chunksFrom(
         if (sentBytes === lengthBytes) return;
         at.stay.end();
         const range: RangeRequest = { kind: 'from', firstByte: offsetBytes + sentBytes, lastByte };
-        at = await continuation(pool, opened.read, { imageId, range }, call);
+        at = await continuation(pool, opened.read, { imageId, prefer, range }, call);
       }
     }
   } finally {

@@ -35,6 +35,9 @@ export function pooledCatalog(pool: NodePool, positions: CallerPositions): Catal
     createMember: write(({ catalog }) => catalog.createMember.bind(catalog)),
     updateMember: write(({ catalog }) => catalog.updateMember.bind(catalog)),
     deleteMember: write(({ catalog }) => catalog.deleteMember.bind(catalog)),
+    listImageLocations: read(({ catalog }) => catalog.listImageLocations.bind(catalog)),
+    addImageLocation: write(({ catalog }) => catalog.addImageLocation.bind(catalog)),
+    removeImageFromStore: write(({ catalog }) => catalog.removeImageFromStore.bind(catalog)),
     // A node's own calls: what they do is bound to the node, so the one that is asked answers.
     beginUpload: once(pool, ({ catalog }) => catalog.beginUpload.bind(catalog)),
     commitUpload: once(pool, ({ catalog }) => catalog.commitUpload.bind(catalog)),
@@ -49,6 +52,7 @@ export function pooledNode(pool: NodePool, positions: CallerPositions): NodeServ
   return {
     getNodeStatus: read(({ node }) => node.getNodeStatus.bind(node)),
     getServiceInfo: read(({ node }) => node.getServiceInfo.bind(node)),
+    listStores: read(({ node }) => node.listStores.bind(node)),
     getCaller: read(({ node }) => node.getCaller.bind(node)),
     listNodes: read(({ node }) => node.listNodes.bind(node)),
     join: once(pool, ({ node }) => node.join.bind(node)),

@@ -8,6 +8,8 @@ import { sendBytes } from '../send-bytes.js';
 import { contentLength, uploadSource } from '../upload-source.js';
 import { parseRange, parseRequestContentRange } from './byte-range.js';
 
+const PREFERRED_MAX = 100;
+
 /** The data of an image (reference §6.6, §6.7). */
 export function fileRoutes(context: RouteContext): readonly Route[] {
   const path = '/v2/images/:id/file';
@@ -59,13 +61,11 @@ function announcedSize(exchange: Exchange): number | null {
 }
 
 async function download(context: RouteContext, exchange: Exchange): Promise<Answer | undefined> {
-  if (new URLSearchParams(exchange.rawQuery).has('prefer')) {
-    throw new ServiceError('INVALID_ARGUMENT', 'prefer: expected no choice of stores, this service has none to offer');
-  }
+  const prefer = preferredStores(exchange);
   const imageId = exchange.param('id');
   const range = await requestedRange(context, exchange, imageId);
   if (range === 'no-data') return NO_CONTENT;
-  const read = await context.backend.bytes.openRead({ imageId, range }, exchange.call);
+  const read = await context.backend.bytes.openRead({ imageId, range, prefer }, exchange.call);
   if (read === undefined) return NO_CONTENT;
   await sendBytes(exchange, read, {
     status: range === null ? 200 : 206,
@@ -74,6 +74,15 @@ async function download(context: RouteContext, exchange: Exchange): Promise<Answ
     idleMs: context.idleMs,
   });
   return undefined;
+}
+
+/** The stores of `?prefer=s1,s2`, to be read first; which there are is for the service to say. */
+function preferredStores(exchange: Exchange): readonly string[] {
+  const values = new URLSearchParams(exchange.rawQuery).getAll('prefer');
+  const names = values.flatMap((value) => value.split(',').map((name) => name.trim()));
+  if (names.length > PREFERRED_MAX || names.includes(''))
+    throw new ServiceError('INVALID_ARGUMENT', `prefer: expected 1 to ${PREFERRED_MAX} names of stores`);
+  return names;
 }
 
 function dataHeaders(read: OpenedRead, range: RangeRequest | null): Record<string, string> {

@@ -17,6 +17,7 @@ import {
   READ_ONLY_ATTRIBUTES,
   requirePropertyName,
 } from './image-attributes.js';
+import type { LocationStep } from './location-patch.js';
 import { parsePointer } from './json-pointer.js';
 
 const PATCH_MEDIA_TYPES = {
@@ -39,7 +40,7 @@ interface PatchStep {
 
 /** The changes of a patch, or, in `conflict`, why it can never apply: to be told after the image was found (404 first). */
 export interface ParsedPatch {
-  readonly changes: ImageChange[];
+  readonly changes: (ImageChange | LocationStep)[];
   readonly conflict: ServiceError | null;
 }
 
@@ -56,7 +57,8 @@ export function patchDraft(contentType: string | undefined): PatchDraft {
 }
 
 /**
- * Turns a patch into changes for the catalog service. INVALID_ARGUMENT: not a list of operations of this draft, a bad path
+ * Turns a patch into changes for the catalog service. Steps about locations are left to
+ * `location-patch.ts`. INVALID_ARGUMENT: not a list of operations of this draft, a bad path
  * or value. FORBIDDEN: read-only or reserved attributes, removal of a base attribute.
  */
 export function parsePatch(body: unknown, draft: PatchDraft): ParsedPatch {
@@ -64,11 +66,17 @@ export function parsePatch(body: unknown, draft: PatchDraft): ParsedPatch {
     throw new ServiceError('INVALID_ARGUMENT', `expected a list of operations, got ${kindOf(body)}`);
   }
   const items: readonly unknown[] = body;
-  const changes: ImageChange[] = [];
+  const changes: (ImageChange | LocationStep)[] = [];
   let conflict: ServiceError | null = null;
   for (const item of items) {
     const step = draft === 'draft10' ? draft10Step(item) : draft4Step(item);
-    const name = attributeOf(step);
+    const segments = parsePointer(step.path);
+    if (segments[0] === 'locations') {
+      requireLocationsPath(step.operation, segments);
+      changes.push({ operation: step.operation, place: segments[1], value: step.value });
+      continue;
+    }
+    const name = attributeOf(step, segments);
     if (isBaseAttribute(name)) {
       if (step.operation === 'remove') throw new ServiceError('FORBIDDEN', `Attribute '${name}' cannot be removed.`);
       changes.push(attributeChange(name, step.value));
@@ -113,14 +121,8 @@ function finishStep(operation: Operation, path: unknown, item: Readonly<Record<s
 }
 
 /** The attribute that a step names, when clients may change it. */
-function attributeOf(step: PatchStep): string {
-  const segments = parsePointer(step.path);
+function attributeOf(step: PatchStep, segments: readonly string[]): string {
   const name = segments[0] ?? '';
-  if (name === 'locations') {
-    // Reference §6.9.1: without show_multiple_locations every change of the locations is 403.
-    requireLocationsPath(step.operation, segments);
-    throw new ServiceError('FORBIDDEN', 'It is not allowed to change the locations of an image here.');
-  }
   if (segments.length !== 1) {
     throw new ServiceError('INVALID_ARGUMENT', `expected a path of one segment, got ${shown(step.path)}`);
   }

@@ -1,14 +1,16 @@
 import { ServiceError } from '../../base/service-error.js';
 import type { Image } from '../../gen/oriel/catalog/v1/image.js';
+import type { ImageChange } from '../../gen/oriel/catalog/v1/image_change.js';
 import { type Answer, NO_CONTENT } from '../answer.js';
 import type { Exchange } from '../exchange.js';
 import { readJson } from '../json-body.js';
 import type { Route } from '../route.js';
-import type { RouteContext } from '../route-context.js';
+import { authenticatedInfo, type RouteContext } from '../route-context.js';
 import type { ServiceInfo } from '../service-info.js';
 import { parseCreateImageBody } from './create-image-body.js';
 import { expectedVersion, VERSION_HEADER } from './expected-version.js';
 import { parsePatch, patchDraft } from './image-patch.js';
+import { isLocationStep, type LocationStep, resolveLocationSteps } from './location-patch.js';
 import { parseListQuery } from './list-query.js';
 
 /** Routes of images themselves: create, list, show, patch, delete, actions (reference §6.1–§6.5, §6.8). */
@@ -88,16 +90,33 @@ async function showImage(context: RouteContext, exchange: Exchange): Promise<Ans
 async function patchImage(context: RouteContext, exchange: Exchange): Promise<Answer> {
   const draft = patchDraft(exchange.contentType);
   const expectVersion = expectedVersion(exchange);
-  const { changes, conflict } = parsePatch(await readJson(exchange, context.jsonLimits), draft);
+  const body = await readJson(exchange, context.jsonLimits);
+  const { changes: steps, conflict } = parsePatch(body, draft);
   const id = exchange.param('id');
   if (conflict !== null) {
     // An image that is not there is told first (reference §8.2).
     await context.backend.catalog.getImage({ id }, exchange.call);
     throw conflict;
   }
+  const changes = await resolved(context, exchange, steps);
   const request = { id, requestId: '', expectVersion, changes };
   const { image } = await context.backend.catalog.updateImage(request, exchange.call);
   return imageAnswer(context, exchange, present(image, 'UpdateImage'));
+}
+
+async function resolved(
+  context: RouteContext,
+  exchange: Exchange,
+  steps: readonly (ImageChange | LocationStep)[],
+): Promise<ImageChange[]> {
+  const plain = steps.flatMap((step) => (isLocationStep(step) ? [] : [step]));
+  if (plain.length === steps.length) return plain;
+  const { response } = await authenticatedInfo(context, exchange.call);
+  // Reference §6.9.1: without show_multiple_locations every change of the locations is 403.
+  if (!response.showMultipleLocations)
+    throw new ServiceError('FORBIDDEN', 'It is not allowed to change the locations of an image here.');
+  const { image } = await context.backend.catalog.getImage({ id: exchange.param('id') }, exchange.call);
+  return resolveLocationSteps(steps, present(image, 'GetImage'));
 }
 
 async function deleteImage(context: RouteContext, exchange: Exchange): Promise<Answer> {

@@ -1,5 +1,5 @@
 import { ServiceError } from '../../base/service-error.js';
-import type { Store } from '../../gen/oriel/node/v1/node_service.js';
+import type { Store, StoreDetail } from '../../gen/oriel/node/v1/node_service.js';
 import type { Route } from '../route.js';
 import { authenticatedInfo, type RouteContext } from '../route-context.js';
 import { imageSchema, imagesSchema, MEMBER_SCHEMA, MEMBERS_SCHEMA } from './schemas.js';
@@ -25,6 +25,16 @@ export function infoRoutes(context: RouteContext): readonly Route[] {
         const { response, multiStore } = await authenticatedInfo(context, exchange.call);
         if (!multiStore) throw new ServiceError('NOT_FOUND', 'Multi backend is not supported at this site.');
         return { status: 200, body: JSON.stringify({ stores: response.stores.map(storeJson) }) };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v2/info/stores/detail',
+      body: 'none',
+      async handle(exchange) {
+        const { stores } = await context.backend.node.listStores({}, exchange.call);
+        if (stores.length < 2) throw new ServiceError('NOT_FOUND', 'Multi backend is not supported at this site.');
+        return { status: 200, body: JSON.stringify({ stores: stores.map(storeDetailJson) }) };
       },
     },
     schemaRoute(context, 'image', (info) => imageSchema(info)),
@@ -59,4 +69,9 @@ function storeJson(store: Store): object {
     default: store.default ? 'true' : undefined,
     'read-only': store.readOnly ? 'true' : undefined,
   };
+}
+
+function storeDetailJson({ store, weight, properties }: StoreDetail): object {
+  if (store === undefined) throw new ServiceError('INTERNAL', 'ListStores answered without a store');
+  return { ...storeJson(store), type: store.type, weight, properties: Object.fromEntries(properties) };
 }

@@ -3,6 +3,7 @@ import type { RouteContext } from '../route-context.js';
 import { fileRoutes } from './file-routes.js';
 import { imageRoutes } from './image-routes.js';
 import { infoRoutes } from './info-routes.js';
+import { locationRoutes } from './location-routes.js';
 import { memberRoutes } from './member-routes.js';
 import { tagRoutes } from './tag-routes.js';
 
@@ -11,6 +12,7 @@ export function v2Routes(context: RouteContext): readonly Route[] {
   return [
     ...imageRoutes(context),
     ...fileRoutes(context),
+    ...locationRoutes(context),
     ...tagRoutes(context),
     ...memberRoutes(context),
     ...infoRoutes(context),

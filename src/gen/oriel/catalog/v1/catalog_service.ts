@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import {
   Image,
+  ImageLocation,
   ImageMember,
   ImageVisibility,
   imageVisibilityFromJSON,
@@ -19,7 +20,7 @@ import {
   memberStatusToJSON,
   memberStatusToNumber,
 } from "./image.js";
-import { ImageChange, ImageOwner } from "./image_change.js";
+import { ExpectedData, ImageChange, ImageOwner } from "./image_change.js";
 import { ImageFilter, SortKey } from "./image_filter.js";
 
 export const protobufPackage = "oriel.catalog.v1";
@@ -287,6 +288,54 @@ export interface DeleteMemberRequest {
 export interface DeleteMemberResponse {
 }
 
+/** Asks where the data of an image lies. */
+export interface ListImageLocationsRequest {
+  /** The image. */
+  imageId: string;
+}
+
+/** Holds the locations of an image. */
+export interface ListImageLocationsResponse {
+  /** In the order of the image. */
+  locations: ImageLocation[];
+}
+
+/** Asks to give a queued image the data at a URL. */
+export interface AddImageLocationRequest {
+  /** The image. */
+  imageId: string;
+  /** Where the data lies, at most 255 characters: an object of a configured store whose objects may be named by URL. */
+  url: string;
+  /** What the data should be; nobody has read it, so that the location counts as unverified. */
+  expected?:
+    | ExpectedData
+    | undefined;
+  /** Makes a repeated request happen once; at most 128 characters. */
+  requestId: string;
+}
+
+/** Holds the image with its new location. */
+export interface AddImageLocationResponse {
+  /** The image, active. */
+  image?: Image | undefined;
+}
+
+/** Asks to take an image out of a store. */
+export interface RemoveImageFromStoreRequest {
+  /** The image. */
+  imageId: string;
+  /** The store. */
+  store: string;
+  /** Makes a repeated request happen once; at most 128 characters. */
+  requestId: string;
+}
+
+/** Holds the image with the locations that are left. */
+export interface RemoveImageFromStoreResponse {
+  /** The image. */
+  image?: Image | undefined;
+}
+
 /** Asks to lease the upload of a queued image to a node. */
 export interface BeginUploadRequest {
   /** The image. */
@@ -296,7 +345,11 @@ export interface BeginUploadRequest {
   /** The store that will hold them. */
   store: string;
   /** The size that the client announced. */
-  declaredSize?: bigint | undefined;
+  declaredSize?:
+    | bigint
+    | undefined;
+  /** The node copies the data of an active image into the store. */
+  copy: boolean;
 }
 
 /** Holds the lease of an upload. */
@@ -3112,8 +3165,522 @@ export const DeleteMemberResponse: MessageFns<DeleteMemberResponse> = {
   },
 };
 
+function createBaseListImageLocationsRequest(): ListImageLocationsRequest {
+  return { imageId: "" };
+}
+
+export const ListImageLocationsRequest: MessageFns<ListImageLocationsRequest> = {
+  encode(message: ListImageLocationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListImageLocationsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListImageLocationsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListImageLocationsRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ListImageLocationsRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListImageLocationsRequest>): ListImageLocationsRequest {
+    return ListImageLocationsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListImageLocationsRequest>): ListImageLocationsRequest {
+    const message = createBaseListImageLocationsRequest();
+    message.imageId = object.imageId ?? "";
+    return message;
+  },
+};
+
+function createBaseListImageLocationsResponse(): ListImageLocationsResponse {
+  return { locations: [] };
+}
+
+export const ListImageLocationsResponse: MessageFns<ListImageLocationsResponse> = {
+  encode(message: ListImageLocationsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.locations) {
+      ImageLocation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListImageLocationsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListImageLocationsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.locations.push(ImageLocation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListImageLocationsResponse {
+    return {
+      locations: globalThis.Array.isArray(object?.locations)
+        ? object.locations.map((e: any) => ImageLocation.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ListImageLocationsResponse): unknown {
+    const obj: any = {};
+    if (message.locations?.length) {
+      obj.locations = message.locations.map((e) => ImageLocation.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListImageLocationsResponse>): ListImageLocationsResponse {
+    return ListImageLocationsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListImageLocationsResponse>): ListImageLocationsResponse {
+    const message = createBaseListImageLocationsResponse();
+    message.locations = object.locations?.map((e) => ImageLocation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAddImageLocationRequest(): AddImageLocationRequest {
+  return { imageId: "", url: "", expected: undefined, requestId: "" };
+}
+
+export const AddImageLocationRequest: MessageFns<AddImageLocationRequest> = {
+  encode(message: AddImageLocationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    if (message.url !== "") {
+      writer.uint32(18).string(message.url);
+    }
+    if (message.expected !== undefined) {
+      ExpectedData.encode(message.expected, writer.uint32(26).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddImageLocationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddImageLocationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expected = ExpectedData.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AddImageLocationRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      url: isSet(object.url) ? globalThis.String(object.url) : "",
+      expected: isSet(object.expected) ? ExpectedData.fromJSON(object.expected) : undefined,
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: AddImageLocationRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.url !== "") {
+      obj.url = message.url;
+    }
+    if (message.expected !== undefined) {
+      obj.expected = ExpectedData.toJSON(message.expected);
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AddImageLocationRequest>): AddImageLocationRequest {
+    return AddImageLocationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddImageLocationRequest>): AddImageLocationRequest {
+    const message = createBaseAddImageLocationRequest();
+    message.imageId = object.imageId ?? "";
+    message.url = object.url ?? "";
+    message.expected = (object.expected !== undefined && object.expected !== null)
+      ? ExpectedData.fromPartial(object.expected)
+      : undefined;
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseAddImageLocationResponse(): AddImageLocationResponse {
+  return { image: undefined };
+}
+
+export const AddImageLocationResponse: MessageFns<AddImageLocationResponse> = {
+  encode(message: AddImageLocationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.image !== undefined) {
+      Image.encode(message.image, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AddImageLocationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAddImageLocationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.image = Image.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AddImageLocationResponse {
+    return { image: isSet(object.image) ? Image.fromJSON(object.image) : undefined };
+  },
+
+  toJSON(message: AddImageLocationResponse): unknown {
+    const obj: any = {};
+    if (message.image !== undefined) {
+      obj.image = Image.toJSON(message.image);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AddImageLocationResponse>): AddImageLocationResponse {
+    return AddImageLocationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AddImageLocationResponse>): AddImageLocationResponse {
+    const message = createBaseAddImageLocationResponse();
+    message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
+    return message;
+  },
+};
+
+function createBaseRemoveImageFromStoreRequest(): RemoveImageFromStoreRequest {
+  return { imageId: "", store: "", requestId: "" };
+}
+
+export const RemoveImageFromStoreRequest: MessageFns<RemoveImageFromStoreRequest> = {
+  encode(message: RemoveImageFromStoreRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    if (message.store !== "") {
+      writer.uint32(18).string(message.store);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveImageFromStoreRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveImageFromStoreRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.store = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RemoveImageFromStoreRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      store: isSet(object.store) ? globalThis.String(object.store) : "",
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RemoveImageFromStoreRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.store !== "") {
+      obj.store = message.store;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveImageFromStoreRequest>): RemoveImageFromStoreRequest {
+    return RemoveImageFromStoreRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveImageFromStoreRequest>): RemoveImageFromStoreRequest {
+    const message = createBaseRemoveImageFromStoreRequest();
+    message.imageId = object.imageId ?? "";
+    message.store = object.store ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseRemoveImageFromStoreResponse(): RemoveImageFromStoreResponse {
+  return { image: undefined };
+}
+
+export const RemoveImageFromStoreResponse: MessageFns<RemoveImageFromStoreResponse> = {
+  encode(message: RemoveImageFromStoreResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.image !== undefined) {
+      Image.encode(message.image, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveImageFromStoreResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveImageFromStoreResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.image = Image.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RemoveImageFromStoreResponse {
+    return { image: isSet(object.image) ? Image.fromJSON(object.image) : undefined };
+  },
+
+  toJSON(message: RemoveImageFromStoreResponse): unknown {
+    const obj: any = {};
+    if (message.image !== undefined) {
+      obj.image = Image.toJSON(message.image);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveImageFromStoreResponse>): RemoveImageFromStoreResponse {
+    return RemoveImageFromStoreResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveImageFromStoreResponse>): RemoveImageFromStoreResponse {
+    const message = createBaseRemoveImageFromStoreResponse();
+    message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
+    return message;
+  },
+};
+
 function createBaseBeginUploadRequest(): BeginUploadRequest {
-  return { imageId: "", nodeId: "", store: "", declaredSize: undefined };
+  return { imageId: "", nodeId: "", store: "", declaredSize: undefined, copy: false };
 }
 
 export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
@@ -3132,6 +3699,9 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
         throw new globalThis.Error("value provided for field message.declaredSize of type uint64 too large");
       }
       writer.uint32(32).uint64(message.declaredSize);
+    }
+    if (message.copy !== false) {
+      writer.uint32(40).bool(message.copy);
     }
     return writer;
   },
@@ -3181,6 +3751,14 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
             message.declaredSize = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.copy = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3211,6 +3789,7 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
         : isSet(object.declared_size)
         ? BigInt(object.declared_size)
         : undefined,
+      copy: isSet(object.copy) ? globalThis.Boolean(object.copy) : false,
     };
   },
 
@@ -3228,6 +3807,9 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
     if (message.declaredSize !== undefined) {
       obj.declaredSize = message.declaredSize.toString();
     }
+    if (message.copy !== false) {
+      obj.copy = message.copy;
+    }
     return obj;
   },
 
@@ -3242,6 +3824,7 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
     message.declaredSize = (object.declaredSize !== undefined && object.declaredSize !== null)
       ? BigInt(object.declaredSize)
       : undefined;
+    message.copy = object.copy ?? false;
     return message;
   },
 };
@@ -4190,7 +4773,34 @@ export const CatalogServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** For nodes only: takes a queued image into saving and leases the upload to a node. */
+    /** Returns where the data of an image lies; for services and administrators. */
+    listImageLocations: {
+      name: "ListImageLocations",
+      requestType: ListImageLocationsRequest as typeof ListImageLocationsRequest,
+      requestStream: false,
+      responseType: ListImageLocationsResponse as typeof ListImageLocationsResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Makes a queued image active with data that lies at a URL already, which stays where it is. */
+    addImageLocation: {
+      name: "AddImageLocation",
+      requestType: AddImageLocationRequest as typeof AddImageLocationRequest,
+      requestStream: false,
+      responseType: AddImageLocationResponse as typeof AddImageLocationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Takes an image out of one store; not out of the last. */
+    removeImageFromStore: {
+      name: "RemoveImageFromStore",
+      requestType: RemoveImageFromStoreRequest as typeof RemoveImageFromStoreRequest,
+      requestStream: false,
+      responseType: RemoveImageFromStoreResponse as typeof RemoveImageFromStoreResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
     beginUpload: {
       name: "BeginUpload",
       requestType: BeginUploadRequest as typeof BeginUploadRequest,
@@ -4199,7 +4809,7 @@ export const CatalogServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** For nodes only: makes the image active with the stored data. Rides on the upload's lease. */
+    /** For nodes only: makes the image active with the stored data, or adds the copy to it. Rides on the upload's lease. */
     commitUpload: {
       name: "CommitUpload",
       requestType: CommitUploadRequest as typeof CommitUploadRequest,
@@ -4208,7 +4818,7 @@ export const CatalogServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** For nodes only: returns the image to queued. Rides on the upload's lease. */
+    /** For nodes only: returns the image to queued, or leaves it without the copy. Rides on the upload's lease. */
     abortUpload: {
       name: "AbortUpload",
       requestType: AbortUploadRequest as typeof AbortUploadRequest,
@@ -4294,17 +4904,32 @@ export interface CatalogServiceImplementation<CallContextExt = {}> {
     request: DeleteMemberRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<DeleteMemberResponse>>;
-  /** For nodes only: takes a queued image into saving and leases the upload to a node. */
+  /** Returns where the data of an image lies; for services and administrators. */
+  listImageLocations(
+    request: ListImageLocationsRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListImageLocationsResponse>>;
+  /** Makes a queued image active with data that lies at a URL already, which stays where it is. */
+  addImageLocation(
+    request: AddImageLocationRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<AddImageLocationResponse>>;
+  /** Takes an image out of one store; not out of the last. */
+  removeImageFromStore(
+    request: RemoveImageFromStoreRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<RemoveImageFromStoreResponse>>;
+  /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
   beginUpload(
     request: BeginUploadRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<BeginUploadResponse>>;
-  /** For nodes only: makes the image active with the stored data. Rides on the upload's lease. */
+  /** For nodes only: makes the image active with the stored data, or adds the copy to it. Rides on the upload's lease. */
   commitUpload(
     request: CommitUploadRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<CommitUploadResponse>>;
-  /** For nodes only: returns the image to queued. Rides on the upload's lease. */
+  /** For nodes only: returns the image to queued, or leaves it without the copy. Rides on the upload's lease. */
   abortUpload(
     request: AbortUploadRequest,
     context: CallContext & CallContextExt,
@@ -4381,17 +5006,32 @@ export interface CatalogServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<DeleteMemberRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<DeleteMemberResponse>;
-  /** For nodes only: takes a queued image into saving and leases the upload to a node. */
+  /** Returns where the data of an image lies; for services and administrators. */
+  listImageLocations(
+    request: DeepPartial<ListImageLocationsRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListImageLocationsResponse>;
+  /** Makes a queued image active with data that lies at a URL already, which stays where it is. */
+  addImageLocation(
+    request: DeepPartial<AddImageLocationRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<AddImageLocationResponse>;
+  /** Takes an image out of one store; not out of the last. */
+  removeImageFromStore(
+    request: DeepPartial<RemoveImageFromStoreRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<RemoveImageFromStoreResponse>;
+  /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
   beginUpload(
     request: DeepPartial<BeginUploadRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<BeginUploadResponse>;
-  /** For nodes only: makes the image active with the stored data. Rides on the upload's lease. */
+  /** For nodes only: makes the image active with the stored data, or adds the copy to it. Rides on the upload's lease. */
   commitUpload(
     request: DeepPartial<CommitUploadRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<CommitUploadResponse>;
-  /** For nodes only: returns the image to queued. Rides on the upload's lease. */
+  /** For nodes only: returns the image to queued, or leaves it without the copy. Rides on the upload's lease. */
   abortUpload(
     request: DeepPartial<AbortUploadRequest>,
     options?: CallOptions & CallOptionsExt,

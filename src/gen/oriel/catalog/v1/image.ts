@@ -209,6 +209,63 @@ export function imageVisibilityToNumber(object: ImageVisibility): number {
   }
 }
 
+/** What is known of the bytes at a location. */
+export enum LocationDigestState {
+  /** UNSPECIFIED - Not set. */
+  UNSPECIFIED = "LOCATION_DIGEST_STATE_UNSPECIFIED",
+  /** VERIFIED - The service has read them: they are the data of the image. */
+  VERIFIED = "LOCATION_DIGEST_STATE_VERIFIED",
+  /** UNVERIFIED - Nobody has read them to the end. */
+  UNVERIFIED = "LOCATION_DIGEST_STATE_UNVERIFIED",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function locationDigestStateFromJSON(object: any): LocationDigestState {
+  switch (object) {
+    case 0:
+    case "LOCATION_DIGEST_STATE_UNSPECIFIED":
+      return LocationDigestState.UNSPECIFIED;
+    case 1:
+    case "LOCATION_DIGEST_STATE_VERIFIED":
+      return LocationDigestState.VERIFIED;
+    case 2:
+    case "LOCATION_DIGEST_STATE_UNVERIFIED":
+      return LocationDigestState.UNVERIFIED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return LocationDigestState.UNRECOGNIZED;
+  }
+}
+
+export function locationDigestStateToJSON(object: LocationDigestState): string {
+  switch (object) {
+    case LocationDigestState.UNSPECIFIED:
+      return "LOCATION_DIGEST_STATE_UNSPECIFIED";
+    case LocationDigestState.VERIFIED:
+      return "LOCATION_DIGEST_STATE_VERIFIED";
+    case LocationDigestState.UNVERIFIED:
+      return "LOCATION_DIGEST_STATE_UNVERIFIED";
+    case LocationDigestState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function locationDigestStateToNumber(object: LocationDigestState): number {
+  switch (object) {
+    case LocationDigestState.UNSPECIFIED:
+      return 0;
+    case LocationDigestState.VERIFIED:
+      return 1;
+    case LocationDigestState.UNVERIFIED:
+      return 2;
+    case LocationDigestState.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** Whether a member accepted the image. */
 export enum MemberStatus {
   /** UNSPECIFIED - Not set. */
@@ -285,6 +342,12 @@ export interface ImageLocation {
   url: string;
   /** Free metadata of the location. */
   metadata: Map<string, string>;
+  /** The node that the store belongs to; ListNodes says at which site it stands. Empty: the node that answers, on its own. */
+  node: string;
+  /** What is known of the bytes. */
+  digestState: LocationDigestState;
+  /** The service made the object, and removes it with the location. Others are left alone. */
+  created: boolean;
 }
 
 export interface ImageLocation_MetadataEntry {
@@ -388,7 +451,15 @@ export interface ImageMember {
 }
 
 function createBaseImageLocation(): ImageLocation {
-  return { id: "", store: "", url: "", metadata: new Map() };
+  return {
+    id: "",
+    store: "",
+    url: "",
+    metadata: new Map(),
+    node: "",
+    digestState: LocationDigestState.UNSPECIFIED,
+    created: false,
+  };
 }
 
 export const ImageLocation: MessageFns<ImageLocation> = {
@@ -405,6 +476,15 @@ export const ImageLocation: MessageFns<ImageLocation> = {
     message.metadata.forEach((value, key) => {
       ImageLocation_MetadataEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
     });
+    if (message.node !== "") {
+      writer.uint32(42).string(message.node);
+    }
+    if (message.digestState !== LocationDigestState.UNSPECIFIED) {
+      writer.uint32(48).int32(locationDigestStateToNumber(message.digestState));
+    }
+    if (message.created !== false) {
+      writer.uint32(56).bool(message.created);
+    }
     return writer;
   },
 
@@ -456,6 +536,30 @@ export const ImageLocation: MessageFns<ImageLocation> = {
             }
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.digestState = locationDigestStateFromJSON(reader.int32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.created = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -482,6 +586,13 @@ export const ImageLocation: MessageFns<ImageLocation> = {
           new Map(),
         )
         : new Map(),
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      digestState: isSet(object.digestState)
+        ? locationDigestStateFromJSON(object.digestState)
+        : isSet(object.digest_state)
+        ? locationDigestStateFromJSON(object.digest_state)
+        : LocationDigestState.UNSPECIFIED,
+      created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
     };
   },
 
@@ -501,6 +612,15 @@ export const ImageLocation: MessageFns<ImageLocation> = {
       message.metadata.forEach((v, k) => {
         obj.metadata[k] = v;
       });
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.digestState !== LocationDigestState.UNSPECIFIED) {
+      obj.digestState = locationDigestStateToJSON(message.digestState);
+    }
+    if (message.created !== false) {
+      obj.created = message.created;
     }
     return obj;
   },
@@ -522,6 +642,9 @@ export const ImageLocation: MessageFns<ImageLocation> = {
       });
       return m;
     })();
+    message.node = object.node ?? "";
+    message.digestState = object.digestState ?? LocationDigestState.UNSPECIFIED;
+    message.created = object.created ?? false;
     return message;
   },
 };

@@ -54,6 +54,70 @@ export interface PropertyChange {
     | undefined;
 }
 
+/** What the data at a location should be, in lower-case hex. */
+export interface ExpectedData {
+  /** MD5; empty: not said. */
+  checksum: string;
+  /** The algorithm of os_hash_value; empty: not said. */
+  osHashAlgo: string;
+  /** The digest; empty: not said. */
+  osHashValue: string;
+}
+
+/** A place to be added where the data of the image lies already. */
+export interface NewLocation {
+  /** At most 255 characters: an object of a configured store whose objects may be named by URL. */
+  url: string;
+  /** Free metadata. */
+  metadata: Map<string, string>;
+  /** What the data should be. */
+  expected?:
+    | ExpectedData
+    | undefined;
+  /** The place in the list, from 0; unset: the end. */
+  index?: number | undefined;
+}
+
+export interface NewLocation_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** The metadata of a location. */
+export interface LocationMetadata {
+  /** The location. */
+  id: string;
+  /** Replaces what there was. */
+  metadata: Map<string, string>;
+}
+
+export interface LocationMetadata_MetadataEntry {
+  key: string;
+  value: string;
+}
+
+/** All locations of an image. */
+export interface LocationList {
+  /** Each location of the image once, in their order. */
+  locations: LocationMetadata[];
+}
+
+/** A change of the locations of an image (Images API v2, JSON patch of "/locations"). */
+export interface LocationChange {
+  /** What happens. */
+  action?:
+    | //
+    /** Adds a location. An image without data becomes active by it. */
+    { $case: "add"; value: NewLocation }
+    | //
+    /** Removes the location with this id; not the last one. */
+    { $case: "remove"; value: string }
+    | //
+    /** Gives the locations other metadata, or another order. */
+    { $case: "replace"; value: LocationList }
+    | undefined;
+}
+
 /** One change of an image. */
 export interface ImageChange {
   /** What changes. */
@@ -91,6 +155,9 @@ export interface ImageChange {
     | //
     /** Changes one custom property. */
     { $case: "property"; value: PropertyChange }
+    | //
+    /** Changes the locations. */
+    { $case: "location"; value: LocationChange }
     | undefined;
 }
 
@@ -460,6 +527,726 @@ export const PropertyChange: MessageFns<PropertyChange> = {
   },
 };
 
+function createBaseExpectedData(): ExpectedData {
+  return { checksum: "", osHashAlgo: "", osHashValue: "" };
+}
+
+export const ExpectedData: MessageFns<ExpectedData> = {
+  encode(message: ExpectedData, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.checksum !== "") {
+      writer.uint32(10).string(message.checksum);
+    }
+    if (message.osHashAlgo !== "") {
+      writer.uint32(18).string(message.osHashAlgo);
+    }
+    if (message.osHashValue !== "") {
+      writer.uint32(26).string(message.osHashValue);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExpectedData {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpectedData();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.checksum = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.osHashAlgo = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.osHashValue = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExpectedData {
+    return {
+      checksum: isSet(object.checksum) ? globalThis.String(object.checksum) : "",
+      osHashAlgo: isSet(object.osHashAlgo)
+        ? globalThis.String(object.osHashAlgo)
+        : isSet(object.os_hash_algo)
+        ? globalThis.String(object.os_hash_algo)
+        : "",
+      osHashValue: isSet(object.osHashValue)
+        ? globalThis.String(object.osHashValue)
+        : isSet(object.os_hash_value)
+        ? globalThis.String(object.os_hash_value)
+        : "",
+    };
+  },
+
+  toJSON(message: ExpectedData): unknown {
+    const obj: any = {};
+    if (message.checksum !== "") {
+      obj.checksum = message.checksum;
+    }
+    if (message.osHashAlgo !== "") {
+      obj.osHashAlgo = message.osHashAlgo;
+    }
+    if (message.osHashValue !== "") {
+      obj.osHashValue = message.osHashValue;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExpectedData>): ExpectedData {
+    return ExpectedData.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExpectedData>): ExpectedData {
+    const message = createBaseExpectedData();
+    message.checksum = object.checksum ?? "";
+    message.osHashAlgo = object.osHashAlgo ?? "";
+    message.osHashValue = object.osHashValue ?? "";
+    return message;
+  },
+};
+
+function createBaseNewLocation(): NewLocation {
+  return { url: "", metadata: new Map(), expected: undefined, index: undefined };
+}
+
+export const NewLocation: MessageFns<NewLocation> = {
+  encode(message: NewLocation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    message.metadata.forEach((value, key) => {
+      NewLocation_MetadataEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    if (message.expected !== undefined) {
+      ExpectedData.encode(message.expected, writer.uint32(26).fork()).join();
+    }
+    if (message.index !== undefined) {
+      writer.uint32(32).uint32(message.index);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NewLocation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNewLocation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = NewLocation_MetadataEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.metadata.set(entry2.key, entry2.value);
+            }
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.expected = ExpectedData.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NewLocation {
+    return {
+      url: isSet(object.url) ? globalThis.String(object.url) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: Map<string, string>, [key, value]: [string, any]) => {
+            acc.set(key, globalThis.String(value));
+            return acc;
+          },
+          new Map(),
+        )
+        : new Map(),
+      expected: isSet(object.expected) ? ExpectedData.fromJSON(object.expected) : undefined,
+      index: isSet(object.index) ? globalThis.Number(object.index) : undefined,
+    };
+  },
+
+  toJSON(message: NewLocation): unknown {
+    const obj: any = {};
+    if (message.url !== "") {
+      obj.url = message.url;
+    }
+    if (message.metadata?.size) {
+      obj.metadata = {};
+      message.metadata.forEach((v, k) => {
+        obj.metadata[k] = v;
+      });
+    }
+    if (message.expected !== undefined) {
+      obj.expected = ExpectedData.toJSON(message.expected);
+    }
+    if (message.index !== undefined) {
+      obj.index = Math.round(message.index);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NewLocation>): NewLocation {
+    return NewLocation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NewLocation>): NewLocation {
+    const message = createBaseNewLocation();
+    message.url = object.url ?? "";
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    message.expected = (object.expected !== undefined && object.expected !== null)
+      ? ExpectedData.fromPartial(object.expected)
+      : undefined;
+    message.index = object.index ?? undefined;
+    return message;
+  },
+};
+
+function createBaseNewLocation_MetadataEntry(): NewLocation_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const NewLocation_MetadataEntry: MessageFns<NewLocation_MetadataEntry> = {
+  encode(message: NewLocation_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NewLocation_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNewLocation_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NewLocation_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: NewLocation_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NewLocation_MetadataEntry>): NewLocation_MetadataEntry {
+    return NewLocation_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NewLocation_MetadataEntry>): NewLocation_MetadataEntry {
+    const message = createBaseNewLocation_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseLocationMetadata(): LocationMetadata {
+  return { id: "", metadata: new Map() };
+}
+
+export const LocationMetadata: MessageFns<LocationMetadata> = {
+  encode(message: LocationMetadata, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    message.metadata.forEach((value, key) => {
+      LocationMetadata_MetadataEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocationMetadata {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocationMetadata();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = LocationMetadata_MetadataEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.metadata.set(entry2.key, entry2.value);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocationMetadata {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: Map<string, string>, [key, value]: [string, any]) => {
+            acc.set(key, globalThis.String(value));
+            return acc;
+          },
+          new Map(),
+        )
+        : new Map(),
+    };
+  },
+
+  toJSON(message: LocationMetadata): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.metadata?.size) {
+      obj.metadata = {};
+      message.metadata.forEach((v, k) => {
+        obj.metadata[k] = v;
+      });
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocationMetadata>): LocationMetadata {
+    return LocationMetadata.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocationMetadata>): LocationMetadata {
+    const message = createBaseLocationMetadata();
+    message.id = object.id ?? "";
+    message.metadata = (() => {
+      const m = new Map();
+      (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    return message;
+  },
+};
+
+function createBaseLocationMetadata_MetadataEntry(): LocationMetadata_MetadataEntry {
+  return { key: "", value: "" };
+}
+
+export const LocationMetadata_MetadataEntry: MessageFns<LocationMetadata_MetadataEntry> = {
+  encode(message: LocationMetadata_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocationMetadata_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocationMetadata_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocationMetadata_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: LocationMetadata_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocationMetadata_MetadataEntry>): LocationMetadata_MetadataEntry {
+    return LocationMetadata_MetadataEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocationMetadata_MetadataEntry>): LocationMetadata_MetadataEntry {
+    const message = createBaseLocationMetadata_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseLocationList(): LocationList {
+  return { locations: [] };
+}
+
+export const LocationList: MessageFns<LocationList> = {
+  encode(message: LocationList, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.locations) {
+      LocationMetadata.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocationList {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocationList();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.locations.push(LocationMetadata.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocationList {
+    return {
+      locations: globalThis.Array.isArray(object?.locations)
+        ? object.locations.map((e: any) => LocationMetadata.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: LocationList): unknown {
+    const obj: any = {};
+    if (message.locations?.length) {
+      obj.locations = message.locations.map((e) => LocationMetadata.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocationList>): LocationList {
+    return LocationList.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocationList>): LocationList {
+    const message = createBaseLocationList();
+    message.locations = object.locations?.map((e) => LocationMetadata.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLocationChange(): LocationChange {
+  return { action: undefined };
+}
+
+export const LocationChange: MessageFns<LocationChange> = {
+  encode(message: LocationChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.action?.$case) {
+      case "add":
+        NewLocation.encode(message.action.value, writer.uint32(10).fork()).join();
+        break;
+      case "remove":
+        writer.uint32(18).string(message.action.value);
+        break;
+      case "replace":
+        LocationList.encode(message.action.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LocationChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLocationChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.action = { $case: "add", value: NewLocation.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = { $case: "remove", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.action = { $case: "replace", value: LocationList.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LocationChange {
+    return {
+      action: isSet(object.add)
+        ? { $case: "add", value: NewLocation.fromJSON(object.add) }
+        : isSet(object.remove)
+        ? { $case: "remove", value: globalThis.String(object.remove) }
+        : isSet(object.replace)
+        ? { $case: "replace", value: LocationList.fromJSON(object.replace) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: LocationChange): unknown {
+    const obj: any = {};
+    if (message.action?.$case === "add") {
+      obj.add = NewLocation.toJSON(message.action.value);
+    } else if (message.action?.$case === "remove") {
+      obj.remove = message.action.value;
+    } else if (message.action?.$case === "replace") {
+      obj.replace = LocationList.toJSON(message.action.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LocationChange>): LocationChange {
+    return LocationChange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LocationChange>): LocationChange {
+    const message = createBaseLocationChange();
+    switch (object.action?.$case) {
+      case "add": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "add", value: NewLocation.fromPartial(object.action.value) };
+        }
+        break;
+      }
+      case "remove": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "remove", value: object.action.value };
+        }
+        break;
+      }
+      case "replace": {
+        if (object.action?.value !== undefined && object.action?.value !== null) {
+          message.action = { $case: "replace", value: LocationList.fromPartial(object.action.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseImageChange(): ImageChange {
   return { change: undefined };
 }
@@ -499,6 +1286,9 @@ export const ImageChange: MessageFns<ImageChange> = {
         break;
       case "property":
         PropertyChange.encode(message.change.value, writer.uint32(90).fork()).join();
+        break;
+      case "location":
+        LocationChange.encode(message.change.value, writer.uint32(98).fork()).join();
         break;
     }
     return writer;
@@ -605,6 +1395,14 @@ export const ImageChange: MessageFns<ImageChange> = {
             message.change = { $case: "property", value: PropertyChange.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.change = { $case: "location", value: LocationChange.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -651,6 +1449,8 @@ export const ImageChange: MessageFns<ImageChange> = {
         ? { $case: "tags", value: TagList.fromJSON(object.tags) }
         : isSet(object.property)
         ? { $case: "property", value: PropertyChange.fromJSON(object.property) }
+        : isSet(object.location)
+        ? { $case: "location", value: LocationChange.fromJSON(object.location) }
         : undefined,
     };
   },
@@ -679,6 +1479,8 @@ export const ImageChange: MessageFns<ImageChange> = {
       obj.tags = TagList.toJSON(message.change.value);
     } else if (message.change?.$case === "property") {
       obj.property = PropertyChange.toJSON(message.change.value);
+    } else if (message.change?.$case === "location") {
+      obj.location = LocationChange.toJSON(message.change.value);
     }
     return obj;
   },
@@ -755,6 +1557,12 @@ export const ImageChange: MessageFns<ImageChange> = {
         }
         break;
       }
+      case "location": {
+        if (object.change?.value !== undefined && object.change?.value !== null) {
+          message.change = { $case: "location", value: LocationChange.fromPartial(object.change.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -768,6 +1576,10 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

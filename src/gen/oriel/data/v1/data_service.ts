@@ -53,7 +53,25 @@ export interface DownloadImageRequest {
   /** The first byte. */
   offset: bigint;
   /** How many bytes; unset: to the end. */
-  length?: bigint | undefined;
+  length?:
+    | bigint
+    | undefined;
+  /** Stores to read from first, in this order. */
+  prefer: string[];
+}
+
+/** Asks for a copy. */
+export interface CopyImageRequest {
+  /** The image. */
+  imageId: string;
+  /** The store of the node that is asked; empty: the default store. */
+  store: string;
+}
+
+/** Holds the image after the copy. */
+export interface CopyImageResponse {
+  /** The image, with the new location. */
+  image?: Image | undefined;
 }
 
 /** The first message of a download. */
@@ -362,7 +380,7 @@ export const UploadImageResponse: MessageFns<UploadImageResponse> = {
 };
 
 function createBaseDownloadImageRequest(): DownloadImageRequest {
-  return { imageId: "", offset: 0n, length: undefined };
+  return { imageId: "", offset: 0n, length: undefined, prefer: [] };
 }
 
 export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
@@ -381,6 +399,9 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
         throw new globalThis.Error("value provided for field message.length of type uint64 too large");
       }
       writer.uint32(24).uint64(message.length);
+    }
+    for (const v of message.prefer) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -422,6 +443,14 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
             message.length = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prefer.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -443,6 +472,7 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
         : "",
       offset: isSet(object.offset) ? BigInt(object.offset) : 0n,
       length: isSet(object.length) ? BigInt(object.length) : undefined,
+      prefer: globalThis.Array.isArray(object?.prefer) ? object.prefer.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -457,6 +487,9 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
     if (message.length !== undefined) {
       obj.length = message.length.toString();
     }
+    if (message.prefer?.length) {
+      obj.prefer = message.prefer;
+    }
     return obj;
   },
 
@@ -468,6 +501,163 @@ export const DownloadImageRequest: MessageFns<DownloadImageRequest> = {
     message.imageId = object.imageId ?? "";
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.length = (object.length !== undefined && object.length !== null) ? BigInt(object.length) : undefined;
+    message.prefer = object.prefer?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCopyImageRequest(): CopyImageRequest {
+  return { imageId: "", store: "" };
+}
+
+export const CopyImageRequest: MessageFns<CopyImageRequest> = {
+  encode(message: CopyImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    if (message.store !== "") {
+      writer.uint32(18).string(message.store);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CopyImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCopyImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.store = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CopyImageRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      store: isSet(object.store) ? globalThis.String(object.store) : "",
+    };
+  },
+
+  toJSON(message: CopyImageRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.store !== "") {
+      obj.store = message.store;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CopyImageRequest>): CopyImageRequest {
+    return CopyImageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CopyImageRequest>): CopyImageRequest {
+    const message = createBaseCopyImageRequest();
+    message.imageId = object.imageId ?? "";
+    message.store = object.store ?? "";
+    return message;
+  },
+};
+
+function createBaseCopyImageResponse(): CopyImageResponse {
+  return { image: undefined };
+}
+
+export const CopyImageResponse: MessageFns<CopyImageResponse> = {
+  encode(message: CopyImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.image !== undefined) {
+      Image.encode(message.image, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CopyImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCopyImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.image = Image.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CopyImageResponse {
+    return { image: isSet(object.image) ? Image.fromJSON(object.image) : undefined };
+  },
+
+  toJSON(message: CopyImageResponse): unknown {
+    const obj: any = {};
+    if (message.image !== undefined) {
+      obj.image = Image.toJSON(message.image);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CopyImageResponse>): CopyImageResponse {
+    return CopyImageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CopyImageResponse>): CopyImageResponse {
+    const message = createBaseCopyImageResponse();
+    message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
   },
 };
@@ -763,6 +953,18 @@ export const DataServiceDefinition = {
       responseStream: true,
       options: {},
     },
+    /**
+     * Copies the data of an active image into another store of the node that is asked, and answers when the copy is verified and
+     * a location of the image; for administrators. The copy is given up when the call is.
+     */
+    copyImage: {
+      name: "CopyImage",
+      requestType: CopyImageRequest as typeof CopyImageRequest,
+      requestStream: false,
+      responseType: CopyImageResponse as typeof CopyImageResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -777,6 +979,11 @@ export interface DataServiceImplementation<CallContextExt = {}> {
     request: DownloadImageRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<DownloadImageResponse>>;
+  /**
+   * Copies the data of an active image into another store of the node that is asked, and answers when the copy is verified and
+   * a location of the image; for administrators. The copy is given up when the call is.
+   */
+  copyImage(request: CopyImageRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CopyImageResponse>>;
 }
 
 export interface DataServiceClient<CallOptionsExt = {}> {
@@ -790,6 +997,11 @@ export interface DataServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<DownloadImageRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<DownloadImageResponse>;
+  /**
+   * Copies the data of an active image into another store of the node that is asked, and answers when the copy is verified and
+   * a location of the image; for administrators. The copy is given up when the call is.
+   */
+  copyImage(request: DeepPartial<CopyImageRequest>, options?: CallOptions & CallOptionsExt): Promise<CopyImageResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {

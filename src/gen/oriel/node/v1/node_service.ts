@@ -338,6 +338,33 @@ export interface Store {
   type: string;
 }
 
+/** Asks for the stores of the node. */
+export interface ListStoresRequest {
+}
+
+/** Holds the stores of the node. */
+export interface ListStoresResponse {
+  /** The stores. */
+  stores: StoreDetail[];
+}
+
+/** A store with what only administrators and services are told of it. */
+export interface StoreDetail {
+  /** The store. */
+  store?:
+    | Store
+    | undefined;
+  /** Stores of a higher weight are read first. */
+  weight: number;
+  /** What the kind of store has besides, such as data_dir; never a secret. */
+  properties: Map<string, string>;
+}
+
+export interface StoreDetail_PropertiesEntry {
+  key: string;
+  value: string;
+}
+
 /** Asks who the caller is. */
 export interface GetCallerRequest {
 }
@@ -1392,6 +1419,335 @@ export const Store: MessageFns<Store> = {
     message.default = object.default ?? false;
     message.readOnly = object.readOnly ?? false;
     message.type = object.type ?? "";
+    return message;
+  },
+};
+
+function createBaseListStoresRequest(): ListStoresRequest {
+  return {};
+}
+
+export const ListStoresRequest: MessageFns<ListStoresRequest> = {
+  encode(_: ListStoresRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListStoresRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListStoresRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListStoresRequest {
+    return {};
+  },
+
+  toJSON(_: ListStoresRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListStoresRequest>): ListStoresRequest {
+    return ListStoresRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListStoresRequest>): ListStoresRequest {
+    const message = createBaseListStoresRequest();
+    return message;
+  },
+};
+
+function createBaseListStoresResponse(): ListStoresResponse {
+  return { stores: [] };
+}
+
+export const ListStoresResponse: MessageFns<ListStoresResponse> = {
+  encode(message: ListStoresResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.stores) {
+      StoreDetail.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListStoresResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListStoresResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.stores.push(StoreDetail.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListStoresResponse {
+    return {
+      stores: globalThis.Array.isArray(object?.stores) ? object.stores.map((e: any) => StoreDetail.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListStoresResponse): unknown {
+    const obj: any = {};
+    if (message.stores?.length) {
+      obj.stores = message.stores.map((e) => StoreDetail.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListStoresResponse>): ListStoresResponse {
+    return ListStoresResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListStoresResponse>): ListStoresResponse {
+    const message = createBaseListStoresResponse();
+    message.stores = object.stores?.map((e) => StoreDetail.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseStoreDetail(): StoreDetail {
+  return { store: undefined, weight: 0, properties: new Map() };
+}
+
+export const StoreDetail: MessageFns<StoreDetail> = {
+  encode(message: StoreDetail, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.store !== undefined) {
+      Store.encode(message.store, writer.uint32(10).fork()).join();
+    }
+    if (message.weight !== 0) {
+      writer.uint32(16).uint32(message.weight);
+    }
+    message.properties.forEach((value, key) => {
+      StoreDetail_PropertiesEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreDetail {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreDetail();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.store = Store.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            const entry3 = StoreDetail_PropertiesEntry.decode(reader, reader.uint32());
+            if (entry3.value !== undefined) {
+              message.properties.set(entry3.key, entry3.value);
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StoreDetail {
+    return {
+      store: isSet(object.store) ? Store.fromJSON(object.store) : undefined,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+      properties: isObject(object.properties)
+        ? (globalThis.Object.entries(object.properties) as [string, any][]).reduce(
+          (acc: Map<string, string>, [key, value]: [string, any]) => {
+            acc.set(key, globalThis.String(value));
+            return acc;
+          },
+          new Map(),
+        )
+        : new Map(),
+    };
+  },
+
+  toJSON(message: StoreDetail): unknown {
+    const obj: any = {};
+    if (message.store !== undefined) {
+      obj.store = Store.toJSON(message.store);
+    }
+    if (message.weight !== 0) {
+      obj.weight = Math.round(message.weight);
+    }
+    if (message.properties?.size) {
+      obj.properties = {};
+      message.properties.forEach((v, k) => {
+        obj.properties[k] = v;
+      });
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StoreDetail>): StoreDetail {
+    return StoreDetail.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoreDetail>): StoreDetail {
+    const message = createBaseStoreDetail();
+    message.store = (object.store !== undefined && object.store !== null) ? Store.fromPartial(object.store) : undefined;
+    message.weight = object.weight ?? 0;
+    message.properties = (() => {
+      const m = new Map();
+      (object.properties as Map<string, string> ?? new Map()).forEach((value, key) => {
+        if (value !== undefined) {
+          m.set(key, globalThis.String(value));
+        }
+      });
+      return m;
+    })();
+    return message;
+  },
+};
+
+function createBaseStoreDetail_PropertiesEntry(): StoreDetail_PropertiesEntry {
+  return { key: "", value: "" };
+}
+
+export const StoreDetail_PropertiesEntry: MessageFns<StoreDetail_PropertiesEntry> = {
+  encode(message: StoreDetail_PropertiesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoreDetail_PropertiesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoreDetail_PropertiesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StoreDetail_PropertiesEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: StoreDetail_PropertiesEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StoreDetail_PropertiesEntry>): StoreDetail_PropertiesEntry {
+    return StoreDetail_PropertiesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoreDetail_PropertiesEntry>): StoreDetail_PropertiesEntry {
+    const message = createBaseStoreDetail_PropertiesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -3052,6 +3408,15 @@ export const NodeServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Returns the stores with what only administrators and services are told of them. */
+    listStores: {
+      name: "ListStores",
+      requestType: ListStoresRequest as typeof ListStoresRequest,
+      requestStream: false,
+      responseType: ListStoresResponse as typeof ListStoresResponse,
+      responseStream: false,
+      options: {},
+    },
     /** Returns who the caller is, by its credentials. */
     getCaller: {
       name: "GetCaller",
@@ -3143,6 +3508,11 @@ export interface NodeServiceImplementation<CallContextExt = {}> {
     request: GetServiceInfoRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<GetServiceInfoResponse>>;
+  /** Returns the stores with what only administrators and services are told of them. */
+  listStores(
+    request: ListStoresRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListStoresResponse>>;
   /** Returns who the caller is, by its credentials. */
   getCaller(request: GetCallerRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetCallerResponse>>;
   /** Returns the nodes of the cluster; a node that is none has itself alone. */
@@ -3196,6 +3566,11 @@ export interface NodeServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<GetServiceInfoRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<GetServiceInfoResponse>;
+  /** Returns the stores with what only administrators and services are told of them. */
+  listStores(
+    request: DeepPartial<ListStoresRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListStoresResponse>;
   /** Returns who the caller is, by its credentials. */
   getCaller(request: DeepPartial<GetCallerRequest>, options?: CallOptions & CallOptionsExt): Promise<GetCallerResponse>;
   /** Returns the nodes of the cluster; a node that is none has itself alone. */
@@ -3275,6 +3650,10 @@ function fromJsonTimestamp(o: any): Date {
   } else {
     return fromTimestamp(Timestamp.fromJSON(o));
   }
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { ServiceError } from '../base/service-error.js';
+import { decodeFileMap, type FileMap } from '../blocks/file-map.js';
+import type { ImageData } from '../domain/image.js';
+import { type FileMapRef, mapPlaces, type ObjectPlace } from '../domain/location.js';
+import type { FailedLocations } from './failed-locations.js';
+import type { Log } from './log.js';
+import { isReadable, openReadable, type ReadableStores } from './object-reads.js';
+import { isOwn } from './own-objects.js';
+import { unitsOf } from './unit-stream.js';
+
+/** Bytes of maps that are kept: those of 2 TiB of images. A larger map is not read at all. */
+const KEPT_BYTES = 64 * 1024 * 1024;
+
+export interface FileMapsContext extends ReadableStores {
+  readonly failed: FailedLocations;
+  readonly log: Log;
+}
+
+/** The maps of the files that are read here. */
+export class FileMaps {
+  readonly #context: FileMapsContext;
+  readonly #maps = new LRUCache<string, FileMap>({
+    maxSize: KEPT_BYTES,
+    sizeCalculation: ({ unitDigests, unitIsZero }) => unitDigests.length + unitIsZero.length + 1,
+  });
+  readonly #loading = new Map<string, Promise<FileMap | null>>();
+
+  constructor(context: FileMapsContext) {
+    this.#context = context;
+  }
+
+  /** The map of the image's file; null when it has none, or none that can be read now. */
+  async of(data: ImageData): Promise<FileMap | null> {
+    const { fileMap } = data;
+    if (fileMap === null || fileMap.sizeBytes > KEPT_BYTES) return null;
+    const kept = this.#maps.get(fileMap.sha256);
+    if (kept !== undefined) return kept;
+    // Many readers of one image begin at once.
+    let loading = this.#loading.get(fileMap.sha256);
+    if (loading === undefined) {
+      loading = this.#load(fileMap, data).finally(() => this.#loading.delete(fileMap.sha256));
+      this.#loading.set(fileMap.sha256, loading);
+    }
+    return loading;
+  }
+
+  async #load(fileMap: FileMapRef, data: ImageData): Promise<FileMap | null> {
+    const { failed, log } = this.#context;
+    const places = mapPlaces(fileMap, data.locations).filter((place) => isReadable(this.#context, place));
+    const ownFirst = [
+      ...places.filter((place) => isOwn(this.#context, place)),
+      ...places.filter((place) => !isOwn(this.#context, place)),
+    ];
+    for (const place of ownFirst) {
+      const name = `${place.nodeId ?? ''}/${place.storeId}/${place.key}`;
+      if (failed.has(name)) continue;
+      try {
+        const map = decodeFileMap(await this.#read(fileMap, place));
+        if (map.sizeBytes !== data.sizeBytes) throw new ServiceError('DATA_CORRUPT', 'the map is of another size');
+        this.#maps.set(fileMap.sha256, map);
+        return map;
+      } catch (error) {
+        failed.note(name);
+        log.warn({ err: error, store: place.storeId, key: place.key }, 'map of a file not readable');
+      }
+    }
+    return null;
+  }
+
+  async #read(fileMap: FileMapRef, place: ObjectPlace): Promise<Uint8Array> {
+    const stop = new AbortController();
+    const { sizeBytes, sha256 } = fileMap;
+    const range = { offsetBytes: 0, lengthBytes: sizeBytes };
+    const location = { id: 'map', ...place };
+    try {
+      const source = await openReadable(this.#context, { location, sizeBytes }, range, stop.signal);
+      const bytes = new Uint8Array(sizeBytes);
+      let filled = 0;
+      for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, idleMs: this.#context.storeIdleMs })) {
+        bytes.set(unit, filled);
+        filled += unit.length;
+      }
+      if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+        throw new ServiceError('DATA_CORRUPT', 'the map is not the one that the catalog names');
+      return bytes;
+    } finally {
+      stop.abort();
+    }
+  }
+}

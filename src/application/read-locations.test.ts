@@ -1,0 +1,244 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { asImageId, asNodeId, asObjectKey, asStoreId, type ImageId, type ObjectKey } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
+import { UNIT_BYTES } from '../base/units.js';
+import { encodeFileMap } from '../blocks/file-map.js';
+import type { Image, ImageData } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
+import { unitDigest } from '../workers/digest/unit-digest.js';
+import { FailedLocations } from './failed-locations.js';
+import { FileMaps } from './file-maps.js';
+import { readingOrder } from './location-order.js';
+import type { ByteRange, ImageStore } from './ports/image-store.js';
+import { type ReadingContext, readLocations } from './read-locations.js';
+import { StoreRegistry } from './store-registry.js';
+
+const NODE = asNodeId('n');
+const SIZE = 3 * UNIT_BYTES + 12_345;
+const BYTES = randomBytes(SIZE);
+const MAP = encodeFileMap(mapOf(BYTES));
+const KEY = keyOf('x/u.data');
+const MAP_KEY = keyOf('x/u.map');
+const IMAGE_ID = asImageId('11111111-1111-4111-8111-111111111111') as ImageId;
+
+function keyOf(text: string): ObjectKey {
+  const key = asObjectKey(text);
+  if (key === undefined) throw new Error('no key');
+  return key;
+}
+
+function mapOf(bytes: Buffer) {
+  const units = Array.from({ length: Math.ceil(bytes.length / UNIT_BYTES) }, (_, index) =>
+    bytes.subarray(index * UNIT_BYTES, (index + 1) * UNIT_BYTES),
+  );
+  const unitDigests = Buffer.concat(units.map((unit) => unitDigest(unit)));
+  return { sizeBytes: bytes.length, unitDigests, unitIsZero: new Uint8Array(units.length) };
+}
+
+/** A store in memory, that can go wrong at one byte of the data. */
+class Store implements ImageStore {
+  readonly type = 'file';
+  readonly objects = new Map<string, Buffer>([
+    [KEY, BYTES],
+    [MAP_KEY, Buffer.from(MAP.bytes)],
+  ]);
+  readonly id;
+  reads = 0;
+  fault: { readonly atByte: number; readonly how: 'stall' | 'error' | 'end' | 'damage' } | undefined;
+
+  constructor(name: string) {
+    this.id = asStoreId(name);
+  }
+
+  stat(key: ObjectKey) {
+    const object = this.objects.get(key);
+    return Promise.resolve(object === undefined ? undefined : { sizeBytes: object.length });
+  }
+
+  async *read(key: ObjectKey, { offsetBytes, lengthBytes }: ByteRange): AsyncGenerator<Uint8Array> {
+    if (key === KEY) this.reads += 1;
+    const object = this.objects.get(key) ?? Buffer.alloc(0);
+    const fault = key === KEY ? this.fault : undefined;
+    // Neither units nor aligned to them.
+    for (let at = offsetBytes; at < offsetBytes + lengthBytes; at += 300_000) {
+      const chunk = Buffer.from(object.subarray(at, Math.min(at + 300_000, offsetBytes + lengthBytes)));
+      if (fault !== undefined && fault.atByte >= at && fault.atByte < at + chunk.length) {
+        if (fault.how === 'error') throw new ServiceError('UNAVAILABLE', 'gone');
+        if (fault.how === 'end') return;
+        if (fault.how === 'stall') await new Promise<never>(() => undefined);
+        chunk[fault.atByte - at] = (chunk[fault.atByte - at] ?? 0) ^ 1;
+      }
+      yield await Promise.resolve(chunk);
+    }
+  }
+
+  put = () => Promise.reject(new Error('not in this test'));
+  delete = () => Promise.resolve(false);
+  capacity = () => Promise.resolve({ totalBytes: 0, freeBytes: 0 });
+  check = () => Promise.resolve();
+  url = () => '';
+}
+
+let fast: Store;
+let slow: Store;
+let context: ReadingContext;
+let nowMs: number;
+let warnings: number;
+const at = (store: string): Location => ({
+  ...{ id: `in-${store}`, nodeId: NODE, storeId: asStoreId(store), key: KEY, metadata: new Map() },
+  ...{ digest: 'verified', created: true },
+});
+const data: ImageData = {
+  ...{ sizeBytes: SIZE, virtualSizeBytes: null, checksum: null, osHashAlgo: null, osHashValue: null },
+  locations: [at('fast'), at('slow')],
+  fileMap: { storeId: asStoreId('fast'), key: MAP_KEY, sizeBytes: MAP.bytes.length, sha256: MAP.sha256 },
+};
+const image: Image = {
+  ...{ id: IMAGE_ID, version: 1, name: null, owner: null, visibility: 'shared', protected: false, osHidden: false },
+  ...{ diskFormat: 'raw', containerFormat: 'bare', minDiskGib: 0, minRamMib: 0, createdAtMs: 0, updatedAtMs: 0 },
+  ...{ tags: [], properties: new Map(), status: 'active', data },
+};
+
+beforeEach(() => {
+  fast = new Store('fast');
+  slow = new Store('slow');
+  nowMs = 0;
+  warnings = 0;
+  const registered = (store: Store, weight: number) => ({ store, description: '', weight, properties: new Map() });
+  const stores = new StoreRegistry([registered(fast, 2), registered(slow, 1)], fast.id);
+  const failed = new FailedLocations({ nowMs: () => nowMs });
+  const count = (): void => void (warnings += 1);
+  const log = { info: () => undefined, warn: count, error: count };
+  const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 50 };
+  context = { ...readable, failed, log, unitDigest, maps: new FileMaps({ ...readable, failed, log }) };
+});
+
+function order(prefer: readonly string[] = []): readonly Location[] {
+  return readingOrder(data.locations, {
+    ...{ prefer, site: 'here', sites: new Map() },
+    isOwn: () => true,
+    weight: (storeId) => context.stores.weight(storeId),
+    failed: ({ id }) => context.failed.has(id),
+  });
+}
+
+async function read(offsetBytes = 0, lengthBytes = SIZE, of: ImageData = data): Promise<Buffer> {
+  const { signal } = new AbortController();
+  const range = { offsetBytes, lengthBytes };
+  const parts: Buffer[] = [];
+  for await (const chunk of await readLocations(context, order(), { image, data: of, range, signal }))
+    parts.push(Buffer.from(chunk));
+  return Buffer.concat(parts);
+}
+
+const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+describe('mid-stream failover', () => {
+  const faults = (['stall', 'error', 'end', 'damage'] as const).flatMap((how) =>
+    [0, UNIT_BYTES - 1, 2 * UNIT_BYTES + 7, SIZE - 1].map((atByte) => [how, atByte] as const),
+  );
+  it.each(faults)('goes on at the other location after a fault (%s) at byte %i', async (how, atByte) => {
+    fast.fault = { atByte, how };
+    expect(sha(await read())).toBe(sha(BYTES));
+    expect([fast.reads, slow.reads]).toEqual([1, 1]);
+    expect(warnings).toBe(1);
+    // What failed is left alone for some time.
+    expect(sha(await read(5, SIZE - 9))).toBe(sha(BYTES.subarray(5, SIZE - 4)));
+    expect([fast.reads, slow.reads]).toEqual([1, 2]);
+    nowMs += 61_000;
+    fast.fault = undefined;
+    await read();
+    expect(fast.reads).toBe(2);
+  });
+
+  it('goes back to a location that failed when the other fails later', async () => {
+    fast.fault = { atByte: 10, how: 'error' };
+    slow.fault = { atByte: 2 * UNIT_BYTES + 1, how: 'damage' };
+    expect(sha(await read())).toBe(sha(BYTES));
+    expect([fast.reads, slow.reads]).toEqual([2, 1]);
+  });
+
+  it.each([
+    [0, 1],
+    [UNIT_BYTES - 1, 2],
+    [UNIT_BYTES, UNIT_BYTES],
+    [SIZE - 3, 3],
+    [7, 0],
+  ])('reads %i and %i bytes, verified', async (offsetBytes, lengthBytes) => {
+    fast.fault = { atByte: Math.min(offsetBytes + 1, SIZE - 1), how: 'damage' };
+    expect((await read(offsetBytes, lengthBytes)).equals(BYTES.subarray(offsetBytes, offsetBytes + lengthBytes))).toBe(
+      true,
+    );
+  });
+});
+
+describe('when no location is good', () => {
+  it('tells damage from absence, and absence from silence', async () => {
+    for (const store of [fast, slow]) store.fault = { atByte: 5, how: 'damage' };
+    await expect(read()).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+    for (const store of [fast, slow]) store.objects.delete(KEY);
+    await expect(read()).rejects.toMatchObject({ reason: 'UPSTREAM_FAILED' });
+    fast.objects.set(KEY, BYTES);
+    fast.fault = { atByte: 5, how: 'stall' };
+    await expect(read()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+  });
+
+  it('never lets a wrong byte out', async () => {
+    for (const store of [fast, slow]) store.fault = { atByte: UNIT_BYTES + 5, how: 'damage' };
+    const { signal } = new AbortController();
+    const range = { offsetBytes: 0, lengthBytes: SIZE };
+    let got = 0;
+    await expect(async () => {
+      for await (const chunk of await readLocations(context, order(), { image, data, range, signal }))
+        got += chunk.length;
+    }).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+    expect(got).toBe(UNIT_BYTES);
+  });
+});
+
+describe('the map', () => {
+  it('beside the copy serves when the first is gone or wrong', async () => {
+    fast.objects.set(MAP_KEY, Buffer.alloc(MAP.bytes.length));
+    fast.fault = { atByte: 3, how: 'damage' };
+    expect(sha(await read())).toBe(sha(BYTES));
+  });
+
+  it('may be lost: the data is served as it is then', async () => {
+    fast.objects.delete(MAP_KEY);
+    slow.objects.delete(MAP_KEY);
+    fast.fault = { atByte: UNIT_BYTES, how: 'error' };
+    expect(sha(await read())).toBe(sha(BYTES));
+  });
+});
+
+describe('the order', () => {
+  const place = (id: string, fields: Partial<Location> = {}): Location => ({ ...at('fast'), id, ...fields });
+  const locations = [
+    place('far', { nodeId: asNodeId('far') }),
+    place('near', { nodeId: asNodeId('near'), storeId: asStoreId('slow') }),
+    place('light', { storeId: asStoreId('slow') }),
+    place('heavy'),
+  ];
+  const ids = (prefer: readonly string[], failed: readonly string[] = []) =>
+    readingOrder(locations, {
+      ...{ prefer, site: 'here' },
+      sites: new Map([
+        [asNodeId('far'), 'there'],
+        [asNodeId('near'), 'here'],
+      ]),
+      isOwn: ({ nodeId }) => nodeId === NODE,
+      weight: (storeId) => (storeId === 'fast' ? 2 : 1),
+      failed: ({ id }) => failed.includes(id),
+    }).map(({ id }) => id);
+
+  it('is local-first, then by weight; what failed comes last', () => {
+    expect(ids([])).toEqual(['heavy', 'light', 'near', 'far']);
+    expect(ids([], ['heavy', 'near'])).toEqual(['light', 'far', 'heavy', 'near']);
+  });
+
+  it('heeds what the reader prefers', () => {
+    expect(ids(['slow'])).toEqual(['light', 'near', 'heavy', 'far']);
+    expect(ids(['other', 'fast'], ['heavy'])).toEqual(['far', 'light', 'near', 'heavy']);
+  });
+});

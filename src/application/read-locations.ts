@@ -1,0 +1,172 @@
+/**
+ * Reading the data of an image from wherever it lies: whole units of 1 MiB, each checked against the map of the file before a
+ * byte of it leaves. When a location fails, stalls or gives a wrong unit, the next one goes on from that very byte.
+ */
+import { failedWith, ServiceError } from '../base/service-error.js';
+import { UNIT_BYTES } from '../base/units.js';
+import { type FileMap, verifyUnit } from '../blocks/file-map.js';
+import type { Image, ImageData } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
+import type { FailedLocations } from './failed-locations.js';
+import type { FileMaps } from './file-maps.js';
+import type { Log } from './log.js';
+import { openReadable, type ReadableStores } from './object-reads.js';
+import type { ByteRange } from './ports/image-store.js';
+import { unitsOf } from './unit-stream.js';
+
+/** A location may be tried again once another one got on; so many failures end a read whatever happens. */
+const FAILURES_MAX = 32;
+
+export interface ReadingContext extends ReadableStores {
+  readonly failed: FailedLocations;
+  readonly maps: FileMaps;
+  readonly log: Log;
+  /** BLAKE3 of a unit. */
+  readonly unitDigest: (unit: Uint8Array) => Uint8Array;
+}
+
+export interface WantedData {
+  readonly image: Image;
+  readonly data: ImageData;
+  readonly range: ByteRange;
+  readonly signal: AbortSignal;
+}
+
+interface OpenLocation {
+  readonly location: Location;
+  readonly units: AsyncIterable<Uint8Array>;
+  /** Ends what is still being read, even from a source that says nothing. */
+  readonly stop: AbortController;
+}
+
+/**
+ * Opens the range at the first location that has the data. UNAVAILABLE: none answers, but one may come back. DATA_CORRUPT: what
+ * there is, is damaged. UPSTREAM_FAILED: no store that this node can reach has it.
+ */
+export async function readLocations(
+  context: ReadingContext,
+  order: readonly Location[],
+  wanted: WantedData,
+): Promise<AsyncIterable<Uint8Array>> {
+  const map = await context.maps.of(wanted.data);
+  const read = new LocationsRead(context, order, { ...wanted, map });
+  return read.chunks(await read.open());
+}
+
+class LocationsRead {
+  readonly #context: ReadingContext;
+  readonly #order: readonly Location[];
+  readonly #wanted: WantedData & { readonly map: FileMap | null };
+  readonly #failures: unknown[] = [];
+  /** Failures since the last byte came. */
+  #vain = 0;
+  #nextIndex = 0;
+  /** Where the next byte is that the reader gets. */
+  #positionBytes: number;
+
+  constructor(
+    context: ReadingContext,
+    order: readonly Location[],
+    wanted: WantedData & { readonly map: FileMap | null },
+  ) {
+    this.#context = context;
+    this.#order = order;
+    this.#wanted = wanted;
+    this.#positionBytes = wanted.range.offsetBytes;
+  }
+
+  get #endBytes(): number {
+    const { offsetBytes, lengthBytes } = this.#wanted.range;
+    return offsetBytes + lengthBytes;
+  }
+
+  /** Opens what is still wanted at the next location that can. */
+  async open(): Promise<OpenLocation> {
+    for (;;) {
+      const location = this.#order[this.#nextIndex % Math.max(this.#order.length, 1)];
+      if (location === undefined || this.#vain >= this.#order.length || this.#failures.length >= FAILURES_MAX)
+        throw this.#verdict();
+      this.#nextIndex += 1;
+      const stop = new AbortController();
+      try {
+        return { location, units: await this.#units(location, stop), stop };
+      } catch (error) {
+        stop.abort();
+        this.#failed(location, error);
+      }
+    }
+  }
+
+  async *chunks(opened: OpenLocation): AsyncGenerator<Uint8Array, void, undefined> {
+    let at = opened;
+    try {
+      while (this.#positionBytes < this.#endBytes) {
+        try {
+          yield* this.#verified(at);
+        } catch (error) {
+          at.stop.abort();
+          this.#failed(at.location, error);
+          at = await this.open();
+        }
+      }
+    } finally {
+      at.stop.abort();
+    }
+  }
+
+  // Units can only be checked whole.
+  async #units(location: Location, stop: AbortController): Promise<AsyncIterable<Uint8Array>> {
+    const { data, signal } = this.#wanted;
+    const offsetBytes = this.#positionBytes - (this.#positionBytes % UNIT_BYTES);
+    const endBytes = Math.min(data.sizeBytes, Math.ceil(this.#endBytes / UNIT_BYTES) * UNIT_BYTES);
+    const range = { offsetBytes, lengthBytes: Math.max(endBytes - offsetBytes, 0) };
+    const either = AbortSignal.any([signal, stop.signal]);
+    const source = await openReadable(this.#context, { location, sizeBytes: data.sizeBytes }, range, either);
+    return unitsOf(source, { lengthBytes: range.lengthBytes, idleMs: this.#context.storeIdleMs });
+  }
+
+  async *#verified({ units, location }: OpenLocation): AsyncGenerator<Uint8Array, void, undefined> {
+    const { map, signal } = this.#wanted;
+    let unitIndex = Math.floor(this.#positionBytes / UNIT_BYTES);
+    for await (const unit of units) {
+      if (map !== null && !verifyUnit(map, unitIndex, unit, this.#context.unitDigest))
+        throw new ServiceError('DATA_CORRUPT', `location ${location.id}: unit ${unitIndex} is not what was stored`);
+      const unitBytes = unitIndex * UNIT_BYTES;
+      const chunk = unit.subarray(this.#positionBytes - unitBytes, this.#endBytes - unitBytes);
+      unitIndex += 1;
+      // What the reader has taken counts, also when it takes no more.
+      this.#positionBytes += chunk.length;
+      this.#vain = 0;
+      yield chunk;
+      signal.throwIfAborted();
+    }
+  }
+
+  #failed(location: Location, error: unknown): void {
+    const { signal, image } = this.#wanted;
+    signal.throwIfAborted();
+    const { log, failed } = this.#context;
+    failed.note(location.id);
+    this.#failures.push(error);
+    this.#vain += 1;
+    const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId };
+    const at = { ...fields, positionBytes: this.#positionBytes };
+    if (failedWith(error, 'DATA_CORRUPT')) log.error(at, 'location has other data than was stored, trying the next');
+    else log.warn(at, 'location not readable, trying the next');
+  }
+
+  // A node that cannot be reached may come back; an object that is nowhere will not.
+  #verdict(): unknown {
+    const { image } = this.#wanted;
+    const unavailable = this.#failures.find((error) => failedWith(error, 'UNAVAILABLE'));
+    if (unavailable !== undefined) return unavailable;
+    const cause = this.#failures.at(-1);
+    return failedWith(cause, 'DATA_CORRUPT')
+      ? new ServiceError('DATA_CORRUPT', `The data of image ${image.id} is damaged in every store.`, { cause })
+      : new ServiceError(
+          'UPSTREAM_FAILED',
+          `The data of image ${image.id} is not in any store that this node can reach.`,
+          { cause },
+        );
+  }
+}

@@ -1,0 +1,69 @@
+import { ServiceError } from '../base/service-error.js';
+import { UNIT_BYTES } from '../base/units.js';
+import { withIdleLimit } from './idle-limit.js';
+
+/**
+ * Cuts the source into units of 1 MiB, the last of which may be shorter; `lengthBytes` come in all, or it is UPSTREAM_FAILED. The
+ * source may say nothing for `idleMs` at most: UNAVAILABLE, and the source is left. A unit's memory may be overwritten once the
+ * next one is asked for; chunks that are units already are not copied.
+ */
+export async function* unitsOf(
+  source: AsyncIterable<Uint8Array>,
+  { lengthBytes, idleMs }: { readonly lengthBytes: number; readonly idleMs: number },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const chunks = source[Symbol.asyncIterator]();
+  const buffer = { bytes: new Uint8Array(0), filled: 0 };
+  let cameBytes = 0;
+  let stalled = false;
+  try {
+    for (;;) {
+      const next = await withIdleLimit(chunks.next(), idleMs, () => {
+        stalled = true;
+      });
+      if (next.done === true) break;
+      const yieldedBefore = cameBytes - buffer.filled;
+      cameBytes += next.value.length;
+      if (cameBytes > lengthBytes) throw shortOrLong(lengthBytes, cameBytes);
+      yield* cut(next.value, buffer, lengthBytes - yieldedBefore);
+    }
+    if (cameBytes !== lengthBytes) throw shortOrLong(lengthBytes, cameBytes);
+  } finally {
+    // A source that says nothing may not even end when it is told to: whoever opened it ends it by its signal.
+    const ended = chunks.return?.();
+    if (!stalled) await ended;
+    else ended?.catch(() => undefined);
+  }
+}
+
+interface UnitBuffer {
+  bytes: Uint8Array;
+  filled: number;
+}
+
+/** The whole units that the chunk completes; `restBytes` are to come from the start of the buffer on. */
+function* cut(chunk: Uint8Array, buffer: UnitBuffer, restBytes: number): Generator<Uint8Array, void, undefined> {
+  let chunkAt = 0;
+  let rest = restBytes;
+  while (chunkAt < chunk.length) {
+    const unitBytes = Math.min(UNIT_BYTES, rest);
+    if (buffer.filled === 0 && chunk.length - chunkAt >= unitBytes) {
+      yield chunk.subarray(chunkAt, chunkAt + unitBytes);
+      chunkAt += unitBytes;
+      rest -= unitBytes;
+      continue;
+    }
+    if (buffer.bytes.length === 0) buffer.bytes = new Uint8Array(Math.min(UNIT_BYTES, restBytes));
+    const taken = Math.min(unitBytes - buffer.filled, chunk.length - chunkAt);
+    buffer.bytes.set(chunk.subarray(chunkAt, chunkAt + taken), buffer.filled);
+    buffer.filled += taken;
+    chunkAt += taken;
+    if (buffer.filled < unitBytes) continue;
+    buffer.filled = 0;
+    rest -= unitBytes;
+    yield buffer.bytes.subarray(0, unitBytes);
+  }
+}
+
+function shortOrLong(expectedBytes: number, cameBytes: number): ServiceError {
+  return new ServiceError('UPSTREAM_FAILED', `a store was asked for ${expectedBytes} bytes and gave ${cameBytes}`);
+}
