@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { ServiceError } from '../base/service-error.js';
 import { decodeFileMap, type FileMap } from '../blocks/file-map.js';
 import type { ImageData } from '../domain/image.js';
@@ -10,7 +9,7 @@ import { isReadable, openReadable, type ReadableStores } from './object-reads.js
 import { isOwn } from './own-objects.js';
 import { unitsOf } from './unit-stream.js';
 
-/** Bytes of maps that are kept: those of 2 TiB of images. A larger map is not read at all. */
+/** Bytes of maps that are kept: those of nearly 2 TiB of images. A larger map is not read at all. */
 const KEPT_BYTES = 64 * 1024 * 1024;
 
 export interface FileMapsContext extends ReadableStores {
@@ -21,10 +20,9 @@ export interface FileMapsContext extends ReadableStores {
 /** The maps of the files that are read here. */
 export class FileMaps {
   readonly #context: FileMapsContext;
-  readonly #maps = new LRUCache<string, FileMap>({
-    maxSize: KEPT_BYTES,
-    sizeCalculation: ({ unitDigests, unitIsZero }) => unitDigests.length + unitIsZero.length + 1,
-  });
+  /** By the digest of the map, the least recently used first. */
+  readonly #maps = new Map<string, FileMap>();
+  #keptBytes = 0;
   readonly #loading = new Map<string, Promise<FileMap | null>>();
 
   constructor(context: FileMapsContext) {
@@ -36,7 +34,11 @@ export class FileMaps {
     const { fileMap } = data;
     if (fileMap === null || fileMap.sizeBytes > KEPT_BYTES) return null;
     const kept = this.#maps.get(fileMap.sha256);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) {
+      this.#maps.delete(fileMap.sha256);
+      this.#maps.set(fileMap.sha256, kept);
+      return kept;
+    }
     // Many readers of one image begin at once.
     let loading = this.#loading.get(fileMap.sha256);
     if (loading === undefined) {
@@ -59,7 +61,7 @@ export class FileMaps {
       try {
         const map = decodeFileMap(await this.#read(fileMap, place));
         if (map.sizeBytes !== data.sizeBytes) throw new ServiceError('DATA_CORRUPT', 'the map is of another size');
-        this.#maps.set(fileMap.sha256, map);
+        this.#keep(fileMap.sha256, map);
         return map;
       } catch (error) {
         failed.note(name);
@@ -67,6 +69,16 @@ export class FileMaps {
       }
     }
     return null;
+  }
+
+  #keep(sha256: string, map: FileMap): void {
+    this.#maps.set(sha256, map);
+    this.#keptBytes += bytesOf(map);
+    for (const [oldest, old] of this.#maps) {
+      if (this.#keptBytes <= KEPT_BYTES) return;
+      this.#maps.delete(oldest);
+      this.#keptBytes -= bytesOf(old);
+    }
   }
 
   async #read(fileMap: FileMapRef, place: ObjectPlace): Promise<Uint8Array> {
@@ -78,7 +90,7 @@ export class FileMaps {
       const source = await openReadable(this.#context, { location, sizeBytes }, range, stop.signal);
       const bytes = new Uint8Array(sizeBytes);
       let filled = 0;
-      for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, idleMs: this.#context.storeIdleMs })) {
+      for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, limit: this.#context })) {
         bytes.set(unit, filled);
         filled += unit.length;
       }
@@ -89,4 +101,8 @@ export class FileMaps {
       stop.abort();
     }
   }
+}
+
+function bytesOf({ unitDigests, unitIsZero }: FileMap): number {
+  return unitDigests.length + unitIsZero.length;
 }

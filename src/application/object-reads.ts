@@ -1,18 +1,16 @@
 import { ServiceError } from '../base/service-error.js';
 import type { Location, ObjectPlace } from '../domain/location.js';
-import { withIdleLimit } from './idle-limit.js';
+import { type IdleLimit, withIdleLimit } from './idle-limit.js';
 import { isOwn, type OwnNode } from './own-objects.js';
 import type { ByteRange } from './ports/image-store.js';
 import type { PeerObjects } from './ports/peer-objects.js';
 import type { StoreRegistry } from './store-registry.js';
 
 /** The stores that a node can read from: its own, and those of other nodes. */
-export interface ReadableStores extends OwnNode {
+export interface ReadableStores extends OwnNode, IdleLimit {
   readonly stores: StoreRegistry;
   /** null: a single node. */
   readonly peers: PeerObjects | null;
-  /** How long a store may say nothing, in milliseconds. */
-  readonly storeIdleMs: number;
 }
 
 /** An object as it is read: where, under the id of a location of its image, and how large it must be. */
@@ -37,11 +35,11 @@ export async function openReadable(
   range: ByteRange,
   signal: AbortSignal,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const { stores, peers, storeIdleMs } = context;
+  const { stores, peers } = context;
   if (isOwn(context, location)) {
     const store = stores.get(location.storeId);
     if (store === undefined) throw new ServiceError('NOT_FOUND', `this node has no store ${location.storeId}`);
-    const found = await withIdleLimit(store.stat(location.key), storeIdleMs);
+    const found = await withIdleLimit(store.stat(location.key), context);
     if (found?.sizeBytes === sizeBytes) return store.read(location.key, range, { signal });
     const what = found === undefined ? 'nothing' : `${found.sizeBytes} bytes`;
     throw new ServiceError(

@@ -6,6 +6,7 @@ import { UNIT_BYTES } from '../base/units.js';
 import { encodeFileMap } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
+import { systemTimer } from '../bin/system-timer.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
 import { FailedLocations } from './failed-locations.js';
 import { FileMaps } from './file-maps.js';
@@ -110,7 +111,7 @@ beforeEach(() => {
   const failed = new FailedLocations({ nowMs: () => nowMs });
   const count = (): void => void (warnings += 1);
   const log = { info: () => undefined, warn: count, error: count };
-  const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 50 };
+  const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 50, timer: systemTimer };
   context = { ...readable, failed, log, unitDigest, maps: new FileMaps({ ...readable, failed, log }) };
 });
 

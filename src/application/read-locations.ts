@@ -48,15 +48,16 @@ export async function readLocations(
   order: readonly Location[],
   wanted: WantedData,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const map = await context.maps.of(wanted.data);
-  const read = new LocationsRead(context, order, { ...wanted, map });
-  return read.chunks(await read.open());
+  const read = new LocationsRead(context, order, wanted);
+  // A node that does not answer is waited for once.
+  const [opened, map] = await Promise.all([read.open(), context.maps.of(wanted.data)]);
+  return read.chunks(opened, map);
 }
 
 class LocationsRead {
   readonly #context: ReadingContext;
   readonly #order: readonly Location[];
-  readonly #wanted: WantedData & { readonly map: FileMap | null };
+  readonly #wanted: WantedData;
   readonly #failures: unknown[] = [];
   /** Failures since the last byte came. */
   #vain = 0;
@@ -64,11 +65,7 @@ class LocationsRead {
   /** Where the next byte is that the reader gets. */
   #positionBytes: number;
 
-  constructor(
-    context: ReadingContext,
-    order: readonly Location[],
-    wanted: WantedData & { readonly map: FileMap | null },
-  ) {
+  constructor(context: ReadingContext, order: readonly Location[], wanted: WantedData) {
     this.#context = context;
     this.#order = order;
     this.#wanted = wanted;
@@ -97,12 +94,12 @@ class LocationsRead {
     }
   }
 
-  async *chunks(opened: OpenLocation): AsyncGenerator<Uint8Array, void, undefined> {
+  async *chunks(opened: OpenLocation, map: FileMap | null): AsyncGenerator<Uint8Array, void, undefined> {
     let at = opened;
     try {
       while (this.#positionBytes < this.#endBytes) {
         try {
-          yield* this.#verified(at);
+          yield* this.#verified(at, map);
         } catch (error) {
           at.stop.abort();
           this.#failed(at.location, error);
@@ -122,11 +119,14 @@ class LocationsRead {
     const range = { offsetBytes, lengthBytes: Math.max(endBytes - offsetBytes, 0) };
     const either = AbortSignal.any([signal, stop.signal]);
     const source = await openReadable(this.#context, { location, sizeBytes: data.sizeBytes }, range, either);
-    return unitsOf(source, { lengthBytes: range.lengthBytes, idleMs: this.#context.storeIdleMs });
+    return unitsOf(source, { lengthBytes: range.lengthBytes, limit: this.#context });
   }
 
-  async *#verified({ units, location }: OpenLocation): AsyncGenerator<Uint8Array, void, undefined> {
-    const { map, signal } = this.#wanted;
+  async *#verified(
+    { units, location }: OpenLocation,
+    map: FileMap | null,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { signal } = this.#wanted;
     let unitIndex = Math.floor(this.#positionBytes / UNIT_BYTES);
     for await (const unit of units) {
       if (map !== null && !verifyUnit(map, unitIndex, unit, this.#context.unitDigest))

@@ -1,25 +1,26 @@
 import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
-import { withIdleLimit } from './idle-limit.js';
+import { type IdleLimit, withIdleLimit } from './idle-limit.js';
 
 /**
  * Cuts the source into units of 1 MiB, the last of which may be shorter; `lengthBytes` come in all, or it is UPSTREAM_FAILED. The
- * source may say nothing for `idleMs` at most: UNAVAILABLE, and the source is left. A unit's memory may be overwritten once the
+ * source may say nothing for as long as the limit says: UNAVAILABLE, and the source is left. A unit's memory may be overwritten once the
  * next one is asked for; chunks that are units already are not copied.
  */
 export async function* unitsOf(
   source: AsyncIterable<Uint8Array>,
-  { lengthBytes, idleMs }: { readonly lengthBytes: number; readonly idleMs: number },
+  { lengthBytes, limit }: { readonly lengthBytes: number; readonly limit: IdleLimit },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const chunks = source[Symbol.asyncIterator]();
   const buffer = { bytes: new Uint8Array(0), filled: 0 };
   let cameBytes = 0;
-  let stalled = false;
+  // True while a chunk is waited for: a source that says nothing may not even end when it is told to.
+  let waiting = false;
   try {
     for (;;) {
-      const next = await withIdleLimit(chunks.next(), idleMs, () => {
-        stalled = true;
-      });
+      waiting = true;
+      const next = await withIdleLimit(chunks.next(), limit);
+      waiting = false;
       if (next.done === true) break;
       const yieldedBefore = cameBytes - buffer.filled;
       cameBytes += next.value.length;
@@ -28,10 +29,10 @@ export async function* unitsOf(
     }
     if (cameBytes !== lengthBytes) throw shortOrLong(lengthBytes, cameBytes);
   } finally {
-    // A source that says nothing may not even end when it is told to: whoever opened it ends it by its signal.
     const ended = chunks.return?.();
-    if (!stalled) await ended;
-    else ended?.catch(() => undefined);
+    // Whoever opened the source ends it by its signal then.
+    if (waiting) ended?.catch(() => undefined);
+    else await ended;
   }
 }
 

@@ -146,7 +146,7 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     forgetGarbage: (rows) => forgetGarbage(ground, rows),
   };
   const failed = new FailedLocations(clock);
-  const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS };
+  const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS, timer: systemTimer };
   return {
     ...ground,
     ...readable,

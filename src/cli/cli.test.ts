@@ -243,6 +243,13 @@ describe('image list', () => {
 });
 
 describe('image update and the rest', () => {
+  it('copies into a store that is named', async () => {
+    const id = await create('copied');
+    expect((await oriel(['image', 'copy', id])).code).toBe(2);
+    const run = await oriel(['image', 'copy', 'copied', '--store', 'safe', '--json']);
+    expect([run.code, node.images.get(id)?.stores]).toEqual([0, ['safe']]);
+  });
+
   it('turns options into changes', async () => {
     const id = await create('changed', '--property', 'old=1');
     const args = ['--name', 'new', '--no-protected', '--hidden', '--property', 'k=v', '--remove-property', 'old'];

@@ -18,13 +18,12 @@ const limits = {
   ...{ imageMemberQuota: 2, imageLocationQuota: 3, imageSizeCapBytes: 1 },
 };
 
-function location(id: string, fields: Partial<Location> & { readonly at?: string } = {}): Location {
-  const key = asObjectKey(fields.at ?? `bucket/${id}`);
+function location(id: string, { at, ...fields }: Partial<Location> & { readonly at?: string } = {}): Location {
+  const key = asObjectKey(at ?? `bucket/${id}`);
   if (key === undefined) throw new Error('no key');
-  const { at: _at, ...rest } = fields;
   return {
     ...{ id, nodeId: asNodeId('n1'), storeId: asStoreId('s3'), key, metadata: new Map() },
-    ...{ digest: 'verified', created: false, ...rest },
+    ...{ digest: 'verified', created: false, ...fields },
   };
 }
 

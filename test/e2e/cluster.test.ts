@@ -2,14 +2,19 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
 import { promisify } from 'node:util';
+import { Metadata } from 'nice-grpc-common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connect } from '../../src/rpc/node-client.js';
 import { type TestCluster, startCluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
 import { ORIEL_PROGRAM } from '../support/repository.js';
 import type { RestClient } from '../support/rest-client.js';
 import { storedFiles } from '../support/stored-files.js';
 
+const ADMIN = { metadata: Metadata({ 'x-auth-token': 'root:root:admin' }) };
 const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 
 let cluster: TestCluster;
@@ -65,6 +70,29 @@ describe('a cluster', () => {
       async () => (await storedFiles(cluster.edges[1]?.dataDir ?? '')).filter((file) => file.includes(id)),
       (files) => files.length === 0,
     );
+  });
+
+  it('copies at a node what lies at another, and reads on there when the copy is lost', async () => {
+    const bytes = randomBytes(2_000_003);
+    const id = await uploaded(0, bytes);
+    const node = (index: number): string => cluster.edges[index]?.grpcAddress ?? '';
+    const client = connect({ node: node(2), token: undefined }, new AbortController().signal);
+    try {
+      const { image } = await client.data.copyImage({ imageId: id, store: '' }, ADMIN);
+      expect(image?.stores).toEqual(['file']);
+      const { locations } = await client.catalog.listImageLocations({ imageId: id }, ADMIN);
+      expect(locations.map(({ url }) => url.split('://')[0])).toEqual(['oriel', 'file']);
+      const other = await at(1).digest(id);
+      expect(other.md5).toBe(createHash('md5').update(bytes).digest('hex'));
+      // Its own node is asked first: without that file the other copy serves.
+      const dataDir = cluster.edges[2]?.dataDir ?? '';
+      const own = (await storedFiles(dataDir)).filter((file) => file.includes(id));
+      expect(own).toHaveLength(2);
+      for (const file of own) await rm(path.join(dataDir, 'images', file));
+      expect(await at(2).digest(id)).toEqual(other);
+    } finally {
+      client.close();
+    }
   });
 
   it('applies disjoint patches through different nodes, and refuses a stale version', async () => {

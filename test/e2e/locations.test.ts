@@ -59,15 +59,15 @@ async function newImage(bytes: Buffer): Promise<string> {
 }
 
 const FAULTS = {
-  async deleted(file: string) {
+  deleted: async (file: string) => {
     await rename(file, `${file}~`);
     return () => rename(`${file}~`, file);
   },
-  async truncated(file: string) {
+  truncated: async (file: string) => {
     await truncate(file, 9 * MIB + 1);
     return () => rewrite(file, 0, BYTES);
   },
-  async corrupted(file: string) {
+  corrupted: async (file: string) => {
     const at = 14 * MIB + 5;
     const byte = BYTES.subarray(at, at + 1);
     await rewrite(file, at, Buffer.from([(byte[0] ?? 0) ^ 0xff]));

@@ -5,7 +5,7 @@
  */
 import { ServiceError } from '../../base/service-error.js';
 import type { Image } from '../../gen/oriel/catalog/v1/image.js';
-import { ExpectedData, type ImageChange, type NewLocation } from '../../gen/oriel/catalog/v1/image_change.js';
+import type { ExpectedData, ImageChange, NewLocation } from '../../gen/oriel/catalog/v1/image_change.js';
 import { isJsonObject, kindOf } from '../json-body.js';
 
 /** A step of a patch about the locations; its value has not been looked at. */
