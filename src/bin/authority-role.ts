@@ -50,7 +50,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     log,
   });
   const { catalog } = opened;
-  const { fence, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
+  const { fence, epochs, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
   const wayIn = await openWayIn(opened.syncPort, { config, port: primary.sqldPort, tls, log }).catch(
     async (error: unknown) => {
       await opened.close();
@@ -82,7 +82,8 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     cluster: new AuthorityMethods({
       ...{ nodeId, registry, clock },
       proves: (id, publicKey, proof) => clusterKey.proves(id, publicKey, proof),
-      ...{ fence, held, epochs: clusterKey.epochs, epoch: () => catalog.status().position.epoch },
+      ...{ fence, held, epochs, epoch: () => catalog.status().position.epoch },
+      catalogId: () => catalog.catalogId(),
       syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
@@ -90,6 +91,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
       catalog: freshCatalog(local, freshness, holds),
       reading: freshReading(freshness),
       checkAge: () => undefined,
+      refresh: () => undefined,
     }),
     sqldPid: () => opened.sqldPid,
     async opened() {

@@ -31,7 +31,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
     throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
   const clusterKey = readClusterKey(keyFile);
   const proof = clusterKey.proof(nodeId, key.publicKey);
-  const epochs = { ...clusterKey.epochs, seen: () => replica.seenEpoch() };
+  const epochs = {
+    ...clusterKey.epochsOf(() => replica.catalogId()),
+    seen: () => replica.seenEpoch(),
+    catalogId: () => replica.catalogId(),
+  };
   const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
     address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
@@ -72,9 +76,15 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       replica.onAdvance(hooks.advanced);
       const edge = new EdgeCatalogService({
         ...{ local, copy: replica, authority: link, freshness, ownWrites, age },
+        epochs: { seen: epochs.seen, tellReplaced: () => membership.tellReplaced() },
         onDeleted: hooks.stopUpload,
       });
-      return { catalog: edge, reading: edgeReading(freshness, edge, age), checkAge: () => age.allow(false) };
+      return {
+        catalog: edge,
+        reading: edgeReading(freshness, edge, age),
+        checkAge: () => age.allow(false),
+        refresh: () => replica.wake(),
+      };
     },
     opened() {
       membership.announceSoon();

@@ -29,6 +29,8 @@ export interface RoleServices {
   readonly reading: Reading;
   /** Throws UNAVAILABLE while the catalog is too old to say who may see what. */
   readonly checkAge: () => void;
+  /** Asks for news of the catalog, where it is a copy. */
+  readonly refresh: () => void;
 }
 
 /**

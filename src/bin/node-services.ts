@@ -82,7 +82,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     url: ({ storeId, key }) => stores.get(storeId)?.url(key) ?? '',
   });
   const local = new CatalogService(context, view, (image) => clearAfterDeletion(context, image));
-  const { catalog, reading, checkAge } = role.services(local, {
+  const { catalog, reading, checkAge, refresh } = role.services(local, {
     stopUpload: (imageId) => stopUpload(context, imageId),
     advanced: onceThen(
       () => void recoverOrWarn(context),
@@ -90,7 +90,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     ),
   });
   const bytes = new ByteStreamService(context, view, catalog, reading);
-  const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge });
+  const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog,

@@ -33,6 +33,7 @@ export function beginSingleRole(config: Config, log: Log): OpenRole {
         catalog: freshCatalog(local, freshness),
         reading: freshReading(freshness),
         checkAge: () => undefined,
+        refresh: () => undefined,
       }),
       opened: () => Promise.resolve(),
       close: () => catalog.close(),

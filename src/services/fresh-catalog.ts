@@ -44,9 +44,10 @@ export function freshCatalog(
     listMembers: fresh((request, context) => service.listMembers(request, context)),
     updateMember: change((request, context) => service.updateMember(request, context)),
     deleteMember: change((request, context) => service.deleteMember(request, context)),
-    beginUpload: change((request, context) => service.beginUpload(request, context)),
+    // A lease needs no copy: what is lost with the authority is an upload that has not ended.
+    beginUpload: fresh((request, context) => service.beginUpload(request, context)),
     commitUpload: change((request, context) => service.commitUpload(request, context)),
-    abortUpload: change((request, context) => service.abortUpload(request, context)),
+    abortUpload: fresh((request, context) => service.abortUpload(request, context)),
     forgetGarbage: change((request, context) => service.forgetGarbage(request, context)),
   };
 }
