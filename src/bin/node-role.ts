@@ -33,6 +33,9 @@ export interface RoleServices {
   readonly refresh: () => void;
 }
 
+/** What a node that reads the catalog itself has to say of a copy's age. */
+export const NO_COPY = { checkAge: () => undefined, refresh: () => undefined };
+
 /**
  * What a node is for the catalog: on its own, the authority of a cluster, or an edge of one. All that differs between the
  * three is behind this.

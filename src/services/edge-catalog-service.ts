@@ -196,25 +196,25 @@ export class EdgeCatalogService implements CatalogMethods {
 
   async #send<Response>(context: ServiceContext, send: Send<Response>): Promise<Response> {
     const { authority, copy, ownWrites, epochs } = this.#parts;
-    let replaced = false as boolean;
+    const answer = { replaced: false };
     const caller = await context.caller();
     const options = authority.vouch(caller, context);
     const onHeader: CallOptions['onHeader'] = (header) => {
       const position = header.get(POSITION_KEY);
       if (position === undefined) return;
       const point = parsePosition(position);
-      replaced = point.epoch < epochs.seen();
-      if (replaced) return;
+      answer.replaced = point.epoch < epochs.seen();
+      if (answer.replaced) return;
       ownWrites.note(caller, point);
       context.answeredAt({ position, stalenessMs: Number(header.get(STALENESS_KEY) ?? 0) });
     };
     try {
       const response = await authority.run(() => send(authority.catalog, { ...options, onHeader }));
       // An authority that was replaced may be back at its address: what it says is done will be lost.
-      if (replaced) throw replacedError();
+      if (answer.replaced) throw replacedError();
       return response;
     } finally {
-      if (replaced) epochs.tellReplaced();
+      if (answer.replaced) epochs.tellReplaced();
       copy.wake();
     }
   }
