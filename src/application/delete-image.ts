@@ -19,8 +19,7 @@ export async function deleteImage(context: CatalogContext, caller: Caller, reque
     authorize('delete_image', caller, before);
     if (before.protected) throw new ServiceError('FORBIDDEN', `Image ${before.id} is protected and cannot be deleted.`);
     const deletedAtMs = context.clock.nowMs();
-    const told =
-      before.visibility === 'shared' ? reader.members(before.id, { after: '', limit: MEMBERS_TOLD_MAX }) : [];
+    const told = reader.members(before.id, { after: '', limit: MEMBERS_TOLD_MAX });
     const members = told.map(({ memberId }) => memberId);
     const effects = garbageOf(before).map((garbage): Effect => ({ kind: 'add-garbage', garbage }));
     return { image: before, effects: [{ kind: 'delete-image', before, deletedAtMs, members }, ...effects] };

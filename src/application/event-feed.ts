@@ -17,6 +17,8 @@ export interface EventFeedOptions {
   readonly timer: Timer;
   /** Throws UNAVAILABLE while the catalog is too old to say who may see what. */
   readonly checkAge: () => void;
+  /** Asks for news of the catalog, where it is a copy. */
+  readonly refresh: () => void;
   /** Who hears nothing else hears so often that the feed goes on; 15 s unless told. */
   readonly heartbeatMs?: number;
   /** A stream ends after this long, so that its caller proves anew who it is; half an hour unless told. */
@@ -93,7 +95,8 @@ export class EventFeed {
           saidAtMs = nowMs;
         }
         const waitMs = Math.min(saidAtMs + heartbeatMs, endsAtMs) - timer.elapsedMs();
-        if (!page.full) await this.#bell.wait(rings, waitMs, signal);
+        // Also between full pages: reads are synchronous, and nobody else would have a turn until this one has caught up.
+        await this.#bell.wait(page.full ? undefined : rings, page.full ? 0 : waitMs, signal);
         if (this.#closed || signal.aborted || timer.elapsedMs() >= endsAtMs) return;
         ({ rings } = this.#bell);
         page = await this.#next(caller, page.next, signal);
@@ -155,6 +158,7 @@ export class EventFeed {
           "this node's copy of the catalog has not come as far as the token: retry later, or at another node",
           { details: { retry_after: '5' } },
         );
+      this.#options.refresh();
       await this.#bell.wait(rings, AHEAD_LOOK_MS, signal);
     }
   }

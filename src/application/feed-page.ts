@@ -1,3 +1,4 @@
+import type { ProjectId } from '../base/brand.js';
 import type { Caller } from '../domain/caller.js';
 import { asSeenBy, type CatalogEvent, type SeenEvent } from '../domain/catalog-event.js';
 import { type FeedPoint, feedToken, placeInFeed } from '../domain/feed-point.js';
@@ -18,8 +19,9 @@ interface PlacedEvent {
   readonly token: string;
   readonly atMs: number;
   readonly event: CatalogEvent;
-  /** The image as it is now. */
+  /** The image as it is now, and which projects are members of it, as far as somebody asked. */
   readonly sight: Sight;
+  readonly members: Map<ProjectId, boolean>;
 }
 
 /** The changes after a point, the same for every caller. */
@@ -47,7 +49,7 @@ export function readFeedPage(reader: CatalogReader, from: FeedPoint): FeedPage |
       if (sight === undefined) return [];
       // Who stops in the middle of a change is told of all of it again.
       const done = index === told.length - 1 ? seq : seq - 1;
-      return [{ token: feedToken({ epoch, seq: done }), atMs, event, sight }];
+      return [{ token: feedToken({ epoch, seq: done }), atMs, event, sight, members: new Map() }];
     }),
   );
   const next = { epoch, seq: changes.at(-1)?.seq ?? from.seq };
@@ -56,9 +58,16 @@ export function readFeedPage(reader: CatalogReader, from: FeedPoint): FeedPage |
 
 /** What of a page the caller may know. */
 export function messagesFor(caller: Caller, reader: CatalogReader, page: FeedPage): readonly FeedMessage[] {
-  return page.events.flatMap(({ token, atMs, event, sight }) => {
+  return page.events.flatMap(({ token, atMs, event, sight, members }) => {
     const { owner, visibility } = sight;
-    const image = { owner, visibility, isMember: () => isMember(reader, caller, event.imageId) };
+    const ofCaller = (): boolean => {
+      const { projectId } = caller;
+      if (projectId === null) return false;
+      const known = members.get(projectId) ?? isMember(reader, caller, event.imageId);
+      members.set(projectId, known);
+      return known;
+    };
+    const image = { owner, visibility, isMember: ofCaller };
     const seen = asSeenBy(caller, event, image);
     return seen === undefined ? [] : [{ token, atMs, event: seen }];
   });

@@ -3,7 +3,7 @@ import type { NodeId } from '../base/brand.js';
 import type { PrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
 import { FencePeers } from '../cluster/fence-peers.js';
 import type { Config } from '../config/config.js';
-import type { ClusterKey } from '../identity/cluster-key.js';
+import type { ClusterKey, EpochProofs } from '../identity/cluster-key.js';
 import { AuthorityFence } from '../services/authority-fence.js';
 import { clusterTlsOf } from './tls-files.js';
 
@@ -12,6 +12,7 @@ const TELL_FORMER_EVERY_MS = 2000;
 
 export interface AuthorityFencing {
   readonly fence: AuthorityFence;
+  readonly epochs: EpochProofs;
   /** Tells former authorities of this one, again and again, until what it returns is called. */
   readonly tellFormer: () => () => void;
 }
@@ -31,10 +32,11 @@ export async function openFencing(
     epoch: () => catalog.epochOnFile(),
     fence: (epoch, refusal) => opened.fence(epoch, refusal),
   });
+  const epochs = clusterKey.epochsOf(() => catalog.catalogId());
   const peers = new FencePeers({
     nodes: async () => (await catalog.read((reader) => reader.nodes())).filter(({ id }) => id !== nodeId),
     epoch: () => catalog.status().position.epoch,
-    epochs: clusterKey.epochs,
+    epochs,
     seen: (epoch) => fence.see(epoch),
     addressOf: (node) => ({ node, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile }),
     log,
@@ -48,6 +50,7 @@ export async function openFencing(
   }
   return {
     fence,
+    epochs,
     tellFormer() {
       const timer = setInterval(() => {
         peers

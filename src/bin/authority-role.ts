@@ -3,7 +3,7 @@ import type { Log } from '../application/log.js';
 import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
 import { adoptEmbeddedCatalog } from '../catalog/primary/adopt-embedded.js';
-import { openPrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
+import { openPrimaryCatalog, type PrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
 import { selfCaller } from '../cluster/membership.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
@@ -18,7 +18,7 @@ import { openSyncFront } from '../cluster/sync-front.js';
 import { openFencing } from './authority-fencing.js';
 import { advertisedHost, urlHost } from './advertised.js';
 import { findNode } from './find-node.js';
-import type { NodeRole, Self } from './node-role.js';
+import { NO_COPY, type NodeRole, type Self } from './node-role.js';
 import { type ClusterTls, clusterTlsOf } from './tls-files.js';
 
 const ANNOUNCE_EVERY_MS = 10_000;
@@ -50,13 +50,8 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     log,
   });
   const { catalog } = opened;
-  const { fence, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
-  const wayIn = await openWayIn(opened.syncPort, { config, port: primary.sqldPort, tls, log }).catch(
-    async (error: unknown) => {
-      await opened.close();
-      throw error;
-    },
-  );
+  const { fence, epochs, tellFormer } = await openFencing(opened, { config, nodeId, clusterKey, log });
+  const wayIn = await openWayIn(opened, { config, port: primary.sqldPort, tls, log });
   const clock = { nowMs: () => Date.now() };
   const registry = new NodeRegistry({ catalog, clock, ids: { uuid: () => randomUUID() } });
   const peers = new HttpPeerObjects({
@@ -82,14 +77,15 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
     cluster: new AuthorityMethods({
       ...{ nodeId, registry, clock },
       proves: (id, publicKey, proof) => clusterKey.proves(id, publicKey, proof),
-      ...{ fence, held, epochs: clusterKey.epochs, epoch: () => catalog.status().position.epoch },
+      ...{ fence, held, epochs },
+      ...{ epoch: () => catalog.status().position.epoch, catalogId: () => catalog.catalogId() },
       syncUrl: wayIn.syncUrl,
       mintReadToken: (ttlMs) => opened.mintReadToken(Math.ceil(ttlMs / 1000)),
     }),
     services: (local) => ({
       catalog: freshCatalog(local, freshness, holds),
       reading: freshReading(freshness),
-      checkAge: () => undefined,
+      ...NO_COPY,
     }),
     sqldPid: () => opened.sqldPid,
     async opened() {
@@ -124,16 +120,20 @@ function clusterKeyOf({ catalog }: Config): ClusterKey {
   );
 }
 
-/** Where edges copy the catalog from: sqld itself on the loopback, or TLS in front of it. */
+/** Where edges copy the catalog from: sqld itself on the loopback, or TLS in front of it. The catalog is closed when it fails. */
 async function openWayIn(
-  sqldPort: number,
+  opened: PrimaryCatalog,
   facts: { readonly config: Config; readonly port: number; readonly tls: ClusterTls | undefined; readonly log: Log },
 ): Promise<{ readonly syncUrl: string; close(): Promise<void> }> {
   const { config, port, tls, log } = facts;
+  const { syncPort: sqldPort } = opened;
   if (tls === undefined) return { syncUrl: `http://127.0.0.1:${sqldPort}`, close: () => Promise.resolve() };
-  const front = await openSyncFront({ host: config.node.grpc.host, port, tls: tls.texts, sqldPort, log });
-  return {
-    syncUrl: `https://${urlHost(advertisedHost(config.node))}:${front.port}`,
-    close: () => front.close(),
-  };
+  try {
+    const front = await openSyncFront({ host: config.node.grpc.host, port, tls: tls.texts, sqldPort, log });
+    const syncUrl = `https://${urlHost(advertisedHost(config.node))}:${front.port}`;
+    return { syncUrl, close: () => front.close() };
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
 }

@@ -41,7 +41,7 @@ export function catalogFunctions(dataDirOf: (place: DataPlace) => string): Catal
       whileStopped(dataDirOf(place), (dataDir) => {
         const candidate = candidateOf(dataDir);
         const placed = yes ? promoteReplica(candidate, dataDir, Date.now()) : undefined;
-        return { copy: candidate.report, arrivedAtMs: candidate.arrivedAtMs, dataDir, placed };
+        return { copy: candidate.report, completeAtMs: candidate.completeAtMs, dataDir, placed };
       }),
   };
 }

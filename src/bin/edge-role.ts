@@ -7,7 +7,7 @@ import { Membership, selfCaller } from '../cluster/membership.js';
 import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
-import { readClusterKey } from '../identity/cluster-key.js';
+import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
 import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
@@ -26,12 +26,10 @@ const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 export async function openEdgeRole(config: Config, primary: string, self: Self): Promise<NodeRole> {
   const { nodeId, log } = self;
   const key = self.key();
-  const keyFile = config.catalog.clusterKeyFile;
-  if (keyFile === null)
-    throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
-  const clusterKey = readClusterKey(keyFile);
+  const clusterKey = clusterKeyOf(config);
   const proof = clusterKey.proof(nodeId, key.publicKey);
-  const epochs = { ...clusterKey.epochs, seen: () => replica.seenEpoch() };
+  const catalogId = (): number => replica.catalogId();
+  const epochs = { ...clusterKey.epochsOf(catalogId), seen: () => replica.seenEpoch(), catalogId };
   const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
     address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
@@ -72,9 +70,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       replica.onAdvance(hooks.advanced);
       const edge = new EdgeCatalogService({
         ...{ local, copy: replica, authority: link, freshness, ownWrites, age },
+        epochs: { seen: epochs.seen, tellReplaced: () => membership.tellReplaced() },
         onDeleted: hooks.stopUpload,
       });
-      return { catalog: edge, reading: edgeReading(freshness, edge, age), checkAge: () => age.allow(false) };
+      const copy = { checkAge: () => age.allow(false), refresh: () => replica.wake() };
+      return { catalog: edge, reading: edgeReading(freshness, edge, age), ...copy };
     },
     opened() {
       membership.announceSoon();
@@ -89,6 +89,11 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
       link.close();
     },
   };
+}
+
+function clusterKeyOf({ catalog }: Config): ClusterKey {
+  if (catalog.clusterKeyFile !== null) return readClusterKey(catalog.clusterKeyFile);
+  throw new ServiceError('INVALID_ARGUMENT', 'catalog.cluster_key_file: an edge needs the key of its cluster');
 }
 
 // A tunnel may end at another address than the authority knows of.

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { createGateway, createPooledBackend, createRemoteByteStreams } from '../gateway/index.js';
-import { connect } from '../rpc/node-client.js';
+import { CALLS_CHANNEL_OPTIONS, connect } from '../rpc/node-client.js';
 import { createNodeMetrics } from './node-metrics.js';
 import { tlsTextsOf } from './tls-files.js';
 
@@ -59,7 +59,8 @@ function nodesOf({ nodes, nodesHttp, ca }: GatewayTarget) {
     );
   const tls = ca === undefined ? {} : { tls: { ca: readFileSync(ca, 'utf8') } };
   return nodes.map((name, index) => {
-    const client = connect({ node: name, ca, token: undefined }, new AbortController().signal);
+    const address = { node: name, ca, token: undefined };
+    const client = connect(address, new AbortController().signal, CALLS_CHANNEL_OPTIONS);
     const bytes = createRemoteByteStreams({ baseUrl: nodesHttp[index] ?? '', ...tls });
     return {
       name,

@@ -29,7 +29,12 @@ export interface RoleServices {
   readonly reading: Reading;
   /** Throws UNAVAILABLE while the catalog is too old to say who may see what. */
   readonly checkAge: () => void;
+  /** Asks for news of the catalog, where it is a copy. */
+  readonly refresh: () => void;
 }
+
+/** What a node that reads the catalog itself has to say of a copy's age. */
+export const NO_COPY = { checkAge: () => undefined, refresh: () => undefined };
 
 /**
  * What a node is for the catalog: on its own, the authority of a cluster, or an edge of one. All that differs between the

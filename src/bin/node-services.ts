@@ -92,7 +92,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     stopUpload: (image) => stopUpload(context, image.id),
     clear: (garbage) => clearNow(context, garbage),
   });
-  const { catalog, reading, checkAge } = role.services(local, {
+  const { catalog, reading, checkAge, refresh } = role.services(local, {
     stopUpload: (imageId) => stopUpload(context, imageId),
     advanced: onceThen(
       () => void recoverOrWarn(context),
@@ -100,7 +100,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     ),
   });
   const bytes = new ByteStreamService(context, view, catalog, reading);
-  const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge });
+  const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog,

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Log } from '../application/log.js';
 import { openEmbeddedCatalog } from '../catalog/embedded-catalog.js';
 import type { Config } from '../config/config.js';
-import type { OpenRole } from './node-role.js';
+import { NO_COPY, type OpenRole } from './node-role.js';
 
 /**
  * A node on its own: its catalog is one file, which it writes itself. The catalog's process starts and migrates on another
@@ -32,7 +32,7 @@ export function beginSingleRole(config: Config, log: Log): OpenRole {
       services: (local) => ({
         catalog: freshCatalog(local, freshness),
         reading: freshReading(freshness),
-        checkAge: () => undefined,
+        ...NO_COPY,
       }),
       opened: () => Promise.resolve(),
       close: () => catalog.close(),

@@ -36,9 +36,12 @@ export class FileReads {
 
   /** The epoch that the file has. */
   epoch(): number {
-    const row = this.#connection.get("select value from meta where name = 'epoch'");
-    if (row === undefined) throw new ServiceError('DATA_CORRUPT', 'catalog: the file has no epoch');
-    return integerAt(row, 0);
+    return this.#meta('epoch');
+  }
+
+  /** The number that tells the catalogs of clusters apart. */
+  catalogId(): number {
+    return this.#meta('catalog_id');
   }
 
   /** One page of images; see `Catalog.listImages`. */
@@ -52,6 +55,12 @@ export class FileReads {
   async close(): Promise<void> {
     await this.#pool.close();
     this.#connection.close();
+  }
+
+  #meta(name: string): number {
+    const row = this.#connection.get('select value from meta where name = ?', name);
+    if (row === undefined) throw new ServiceError('DATA_CORRUPT', `catalog: the file has no ${name}`);
+    return integerAt(row, 0);
   }
 
   async #list(query: ImageQuery, exact: boolean): Promise<readonly Image[]> {

@@ -81,6 +81,11 @@ export class LaneCatalog implements Catalog {
     return this.#reads.epoch();
   }
 
+  /** The number that tells the catalogs of clusters apart; of a cluster's alone. */
+  catalogId(): number {
+    return this.#reads.catalogId();
+  }
+
   /** Refuses every write from now on, also those that are under way; reads go on. Resolves when nothing is written any more. */
   async endWrites(refusal: ServiceError): Promise<void> {
     this.#refusal = refusal;

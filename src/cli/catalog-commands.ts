@@ -46,7 +46,7 @@ function addBackup(local: Local, deps: CliDeps): void {
       const restored = await (await deps.catalog()).restore(options, { file, as: options.as });
       await report(deps, options, {
         json: { file, as: restored.as, ...placedJson(restored), backup: foundJson(restored.backup) },
-        text: `restored ${file}: epoch ${restored.epoch}\n${oldText(restored)}\n${foundText(restored.backup)}`,
+        text: `restored ${file}: epoch ${restored.epoch}\n${oldText(restored)}\n${foundText(restored.backup)}${restored.as === 'primary' ? REPLACES : ''}`,
       });
     });
 }
@@ -88,10 +88,12 @@ function addPromote(local: Local, deps: CliDeps): void {
     .addHelpText('after', '\nExample:\n  oriel catalog promote --data /var/lib/oriel --yes')
     .action(async (options: LocalOptions & { readonly yes?: boolean }) => {
       const promoted = await (await deps.catalog()).promote(options, options.yes === true);
-      const { copy, arrivedAtMs, placed, dataDir } = promoted;
-      const arrived = new Date(arrivedAtMs).toISOString();
-      const facts = `${foundText(copy)}something arrived last  ${arrived} (${ageText(arrivedAtMs)} ago)\n\n${MISSING}`;
-      const json = { ...foundJson(copy), arrived_at: arrived, promoted: placed !== undefined };
+      const { copy, completeAtMs, placed, dataDir } = promoted;
+      const complete = completeAtMs === null ? null : new Date(completeAtMs).toISOString();
+      const when =
+        complete === null || completeAtMs === null ? 'not known' : `${complete} (${ageText(completeAtMs)} ago)`;
+      const facts = `${foundText(copy)}had everything at  ${when}\n\n${MISSING}`;
+      const json = { ...foundJson(copy), complete_at: complete, promoted: placed !== undefined };
       await report(deps, options, {
         json: placed === undefined ? json : { ...json, ...placedJson(placed) },
         text: placed === undefined ? facts : `${facts}\n${oldText(placed)}${promotedText(placed, dataDir)}`,
@@ -100,6 +102,10 @@ function addPromote(local: Local, deps: CliDeps): void {
         throw new ServiceError('STATE_CONFLICT', 'nothing was changed: add --yes to promote this copy');
     });
 }
+
+const REPLACES =
+  '\nOnce it starts it takes the place of the authority that the nodes in this catalog have now, wherever it runs. For a drill,\n' +
+  'give it another cluster key.\n';
 
 const MISSING =
   'Changes that the old authority acknowledged after this position are not in the copy and will be missing, unless\n' +

@@ -43,7 +43,8 @@ export interface CatalogFunctions {
     yes: boolean,
   ): Promise<{
     readonly copy: FoundCatalog;
-    readonly arrivedAtMs: number;
+    /** When the copy had all that the authority had; null: not known. */
+    readonly completeAtMs: number | null;
     readonly dataDir: string;
     readonly placed: PlacedCatalog | undefined;
   }>;

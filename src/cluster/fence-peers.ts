@@ -1,6 +1,6 @@
 import type { Log } from '../application/log.js';
 import type { ClusterNode } from '../domain/cluster-node.js';
-import { connect, type NodeAddress } from '../rpc/node-client.js';
+import { connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
 
 const DEADLINE_MS = 2000;
 
@@ -50,8 +50,9 @@ export class FencePeers {
 
   async #askOne({ id, grpcAddress }: ClusterNode): Promise<void> {
     const { epochs, epoch, seen, addressOf, log } = this.#options;
-    const client = connect(addressOf(grpcAddress), AbortSignal.timeout(DEADLINE_MS));
+    let client: NodeClient | undefined;
     try {
+      client = connect(addressOf(grpcAddress), AbortSignal.timeout(DEADLINE_MS));
       const own = epoch();
       const answer = await client.node.fenceAuthority({ epoch: BigInt(own), proof: epochs.prove(own) });
       const theirs = Number(answer.epoch);
@@ -62,7 +63,7 @@ export class FencePeers {
       if (!this.#silent.has(id)) log.info({ err: error, node: id }, 'a node does not tell which epoch it has seen');
       this.#silent.add(id);
     } finally {
-      client.close();
+      client?.close();
     }
   }
 }

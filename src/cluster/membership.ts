@@ -14,8 +14,8 @@ export interface MembershipOptions {
   /** Proves that this node has the cluster's key. */
   readonly proof: Buffer;
   readonly link: AuthorityLink;
-  /** The latest epoch that this node has seen, and the proof of one. */
-  readonly epochs: { seen(): number; prove(epoch: number): Buffer };
+  /** The latest epoch that this node has seen, the proof of one, and which catalog its copy is of (0: not known). */
+  readonly epochs: { seen(): number; prove(epoch: number): Buffer; catalogId(): number };
   /** What this node says of itself now. */
   announcement(): Promise<Node>;
   readonly log: Log;
@@ -48,23 +48,46 @@ export class Membership {
   async join(): Promise<SyncSource> {
     const { nodeId, publicKey, proof, link } = this.#options;
     const joined = await link.node.join({ nodeId, publicKey, proof });
+    this.#refuseOther(Number(joined.catalogId));
     await this.#refuseOlder(Number(joined.epoch));
     this.#setClock(joined.now);
     this.announceSoon();
     return { syncUrl: joined.syncUrl, authToken: joined.syncToken };
   }
 
+  /** A copy is never replaced by another catalog: it may be the last one of a cluster. 0: of an earlier release. */
+  #refuseOther(catalogId: number): void {
+    const own = this.#options.epochs.catalogId();
+    if (own === 0 || catalogId === 0 || own === catalogId) return;
+    throw new ServiceError(
+      'STATE_CONFLICT',
+      'the authority that is named as primary has another catalog than the one that this node has a copy of: name the right ' +
+        'one; or, if this node is to go over, remove the folder "replica" of its data folder',
+    );
+  }
+
   /** An authority of an earlier epoch has been replaced: it is told so, and not followed. 0: of an earlier release. */
   async #refuseOlder(epoch: number): Promise<void> {
-    const { link, epochs } = this.#options;
-    const seen = epochs.seen();
+    const seen = this.#options.epochs.seen();
     if (epoch === 0 || epoch >= seen) return;
-    await link.node.fenceAuthority({ epoch: BigInt(seen), proof: epochs.prove(seen) });
+    await this.#fence(seen);
     throw new ServiceError(
       'UNAVAILABLE',
       `the authority that is named as primary is of epoch ${epoch}, and this node has seen epoch ${seen}: it was replaced; ` +
         'name the new one',
     );
+  }
+
+  /** Tells the authority that answers that it has been replaced. */
+  tellReplaced(): void {
+    this.#fence(this.#options.epochs.seen()).catch((error: unknown) =>
+      this.#options.log.warn({ err: error }, 'an authority that was replaced could not be told so'),
+    );
+  }
+
+  async #fence(seen: number): Promise<void> {
+    const { link, epochs } = this.#options;
+    await link.node.fenceAuthority({ epoch: BigInt(seen), proof: epochs.prove(seen) });
   }
 
   stop(): void {

@@ -29,6 +29,9 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
   if (raw.catalog.ca_file !== '' && raw.tls.cert_file === '') {
     complain(context, 'catalog.ca_file', 'TLS between nodes needs [tls] cert_file and key_file as well');
   }
+  if (!/^[A-Za-z0-9._:-]*$/.test(raw.node.advertise) || /^[^:]+:\d+$/.test(raw.node.advertise)) {
+    complain(context, 'node.advertise', 'expected a host name or an address, without a port');
+  }
   if (raw.node.data === '') complain(context, 'node.data', 'expected a folder, found an empty text');
   if (raw.node.site === '') complain(context, 'node.site', 'expected a name, found an empty text');
   if (auth.modes.includes('none')) {

@@ -63,16 +63,17 @@ export function asSeenBy(caller: Caller, event: CatalogEvent, image: SeenImage):
       return { kind: 'image-withdrawn', imageId: event.imageId, version: event.version };
     }
     case 'image-deleted': {
-      const { projectId } = caller;
-      return isInSight(caller, image, () => projectId !== null && event.members.includes(projectId))
-        ? event
-        : undefined;
+      // Members are told also when the image was not shared at the end: they may not have heard of that before it was gone.
+      const wasMember = caller.projectId !== null && event.members.includes(caller.projectId);
+      return wasMember || isInSight(caller, image, () => false) ? event : undefined;
     }
     case 'member-created':
-    case 'member-updated':
-    case 'member-deleted': {
+    case 'member-updated': {
       const own = event.memberId === caller.projectId && image.visibility === 'shared';
       return own || managesMembers(caller, image) ? event : undefined;
     }
+    case 'member-deleted':
+      // It was shared when the member was made, so that this tells nothing but that it is over.
+      return event.memberId === caller.projectId || managesMembers(caller, image) ? event : undefined;
   }
 }

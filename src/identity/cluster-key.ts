@@ -4,6 +4,12 @@ import { ServiceError } from '../base/service-error.js';
 
 const MIN_BYTES = 32;
 
+/** Proofs that an epoch was seen by a node of this cluster, in this catalog. */
+export interface EpochProofs {
+  prove(epoch: number): Buffer;
+  proves(epoch: number, proof: Uint8Array): boolean;
+}
+
 /** The secret that all nodes of a cluster share. It proves who may join, and is never sent. */
 export class ClusterKey {
   readonly #secret: Buffer;
@@ -17,11 +23,14 @@ export class ClusterKey {
     return createHmac('sha256', this.#secret).update(`${nodeId}\n${publicKey}`).digest();
   }
 
-  /** Proofs of epochs: of the word `epoch`, which is no node's id, and the number. */
-  readonly epochs = {
-    prove: (epoch: number): Buffer => this.proof('epoch', String(epoch)),
-    proves: (epoch: number, proof: Uint8Array): boolean => this.proves('epoch', String(epoch), proof),
-  };
+  /** Proofs of epochs of one catalog: of the word `epoch`, which is no node's id, the catalog's number and the epoch. */
+  epochsOf(catalogId: () => number): EpochProofs {
+    const text = (epoch: number): string => `${catalogId()} ${epoch}`;
+    return {
+      prove: (epoch) => this.proof('epoch', text(epoch)),
+      proves: (epoch, proof) => this.proves('epoch', text(epoch), proof),
+    };
+  }
 
   /** Tells whether the proof was made with this key. */
   proves(nodeId: string, publicKey: string, proof: Uint8Array): boolean {

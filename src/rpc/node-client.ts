@@ -1,7 +1,7 @@
 /** A connection to a node over gRPC, for the CLI and the gateway alone; its failures are ServiceErrors. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ChannelCredentials } from '@grpc/grpc-js';
+import { ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
 import {
   type CallOptions,
   ClientError,
@@ -14,6 +14,7 @@ import {
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline';
 import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
+import { isHostPort } from '../base/host-port.js';
 import { isReason, type Reason } from '../base/error-table.js';
 import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
@@ -51,8 +52,8 @@ export interface NodeClient {
 }
 
 /** Makes a client; connects at the first call. `signal` cancels every call. */
-export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
-  const channel = createChannel(targetOf(address.node), credentialsOf(address), CHANNEL_OPTIONS);
+export function connect(address: NodeAddress, signal: AbortSignal, options = CHANNEL_OPTIONS): NodeClient {
+  const channel = createChannel(targetOf(address.node), credentialsOf(address), options);
   const factory = createClientFactory()
     .use(deadlineMiddleware)
     .use(errorDetailsClientMiddleware)
@@ -78,8 +79,8 @@ export function connect(address: NodeAddress, signal: AbortSignal): NodeClient {
   };
 }
 
-export const CHANNEL_OPTIONS = {
-  'grpc-node.flow_control_window': WINDOW_BYTES,
+/** Without the wide window, which a stream that nobody reads would fill. */
+export const CALLS_CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MOST_MESSAGE_BYTES,
   'grpc.max_send_message_length': MOST_MESSAGE_BYTES,
   // By default the pause between two tries to connect grows to two minutes: a node that is back would stay unseen so long.
@@ -87,10 +88,15 @@ export const CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 1000,
 };
 
+export const CHANNEL_OPTIONS: ChannelOptions = {
+  ...CALLS_CHANNEL_OPTIONS,
+  'grpc-node.flow_control_window': WINDOW_BYTES,
+};
+
 /** The address as gRPC writes it: unix sockets as `unix:///PATH`. */
 export function targetOf(node: string): string {
   if (node.startsWith('unix:')) return `unix://${resolve(node.replace(/^unix:(\/\/(?=\/))?/, ''))}`;
-  if (/^(\[[0-9A-Fa-f:.]+\]|[^[\]:/\s]+):\d{1,5}$/.test(node)) return node;
+  if (isHostPort(node)) return node;
   throw new ServiceError('INVALID_ARGUMENT', `--node: expected HOST:PORT or unix:PATH, found ${JSON.stringify(node)}`);
 }
 

@@ -4,8 +4,8 @@ import { ServiceError } from '../base/service-error.js';
 export interface FencedCatalog {
   /** The epoch of the catalog, as its file has it. */
   epoch(): number;
-  /** Ends every writing of the catalog, now and after a restart; durable when it returns. */
-  fence(epoch: number, refusal: ServiceError): void;
+  /** Ends every writing of the catalog, now and after a restart. False: the second could not be written down, try again. */
+  fence(epoch: number, refusal: ServiceError): boolean;
 }
 
 /**
@@ -15,6 +15,7 @@ export interface FencedCatalog {
 export class AuthorityFence {
   readonly #catalog: FencedCatalog;
   #refusal: ServiceError | undefined;
+  #durable = false;
 
   constructor(catalog: FencedCatalog) {
     this.#catalog = catalog;
@@ -23,9 +24,9 @@ export class AuthorityFence {
   /** Takes note of an epoch that somebody has seen, who must have proved to be of this cluster. */
   see(epoch: number): void {
     // The file is asked, since a copy may have an epoch a moment before this process knows that it was raised.
-    if (this.#refusal !== undefined || epoch <= this.#catalog.epoch()) return;
-    this.#refusal = replaced(epoch);
-    this.#catalog.fence(epoch, this.#refusal);
+    if (this.#durable || epoch <= this.#catalog.epoch()) return;
+    this.#refusal ??= replaced(epoch);
+    this.#durable = this.#catalog.fence(epoch, this.#refusal);
   }
 
   /** UNAVAILABLE: this authority has been replaced. */

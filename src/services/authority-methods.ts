@@ -1,4 +1,5 @@
 import { asImageId, asNodeId, type NodeId } from '../base/brand.js';
+import { isHostPort } from '../base/host-port.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Announcement, KnownNode, NodeHealth, NodeRegistry } from '../application/node-registry.js';
 import type { Clock } from '../application/ports/clock.js';
@@ -38,8 +39,9 @@ export interface AuthorityFacts {
   readonly fence: AuthorityFence;
   /** null: no change waits for a copy. */
   readonly held: HeldPositions | null;
-  /** The epoch of the catalog. */
+  /** The epoch of the catalog, and the number that tells it from those of other clusters. */
   readonly epoch: () => number;
+  readonly catalogId: () => number;
   /** Where the catalog is copied from, and a token for it that is good for `ttlMs`. */
   readonly syncUrl: string;
   mintReadToken(ttlMs: number): string;
@@ -89,13 +91,12 @@ export class AuthorityMethods implements ClusterMethods {
       now: new Date(nowMs),
       authorityId: this.#facts.nodeId,
       epoch: BigInt(this.#facts.epoch()),
+      catalogId: BigInt(this.#facts.catalogId()),
     };
   }
 
   async announceNode(request: wire.AnnounceNodeRequest, context: ServiceContext): Promise<wire.AnnounceNodeResponse> {
     const vouchedBy = await nodeThatCalls(context);
-    if (request.node !== undefined && request.node.position !== '')
-      this.#facts.fence.see(parsePosition(request.node.position).epoch);
     this.#facts.fence.check();
     const { said, health } = announcementOf(vouchedBy, request.node ?? Node.fromPartial({}));
     await this.#facts.registry.announce({ ...said, role: 'edge' }, health);
@@ -105,7 +106,6 @@ export class AuthorityMethods implements ClusterMethods {
   async holdPosition(request: wire.HoldPositionRequest, context: ServiceContext): Promise<wire.HoldPositionResponse> {
     const node = await nodeThatCalls(context);
     const held = parsePosition(request.position);
-    this.#facts.fence.see(held.epoch);
     this.#facts.fence.check();
     if (this.#facts.held === null)
       throw new ServiceError('STATE_CONFLICT', 'This authority waits for no copy (catalog.durability is "primary").');
@@ -125,8 +125,8 @@ export class AuthorityMethods implements ClusterMethods {
 }
 
 async function nodeThatCalls(context: ServiceContext): Promise<NodeId> {
-  const { vouchedBy } = await context.caller();
-  if (vouchedBy !== undefined) return vouchedBy;
+  const { kind, vouchedBy } = await context.caller();
+  if (kind === 'node' && vouchedBy !== undefined) return vouchedBy;
   throw new ServiceError('FORBIDDEN', 'Only nodes of this service may call this method.');
 }
 
@@ -136,6 +136,10 @@ function announcementOf(
   node: Node,
 ): { readonly said: Omit<Announcement, 'role'>; readonly health: NodeHealth } {
   const { site, version, httpUrl, grpcAddress, stores, position, uploads } = node;
+  if (grpcAddress !== '' && !isHostPort(grpcAddress))
+    throw new ServiceError('INVALID_ARGUMENT', `grpc_address: expected HOST:PORT, found ${shown(grpcAddress)}`);
+  if (httpUrl !== '' && !(URL.canParse(httpUrl) && /^https?:/.test(httpUrl)))
+    throw new ServiceError('INVALID_ARGUMENT', `http_url: expected an http or https URL, found ${shown(httpUrl)}`);
   return {
     said: { id, site, version, httpUrl, grpcAddress, stores },
     health: {
@@ -172,6 +176,10 @@ function messageOf(node: Omit<ClusterNode, 'publicKey' | 'seenAtMs'>): Node {
 export function announcementMessage(said: Announcement, health: NodeHealth): Node {
   const node: ClusterNode = { ...said, publicKey: '', seenAtMs: 0 };
   return nodeMessage({ node, health, seenAtMs: 0, alive: true });
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
 }
 
 function nodeIdOf(text: string): NodeId {

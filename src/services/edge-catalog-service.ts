@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { CallOptions } from 'nice-grpc-common';
-import { failedWith } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import { parsePosition } from '../domain/position.js';
 import type { Catalog } from '../application/ports/catalog.js';
 import type { Caller } from '../domain/caller.js';
@@ -37,6 +37,8 @@ export interface EdgeParts {
   readonly freshness: CatalogFreshness;
   readonly ownWrites: OwnWrites;
   readonly age: CopyAge;
+  /** The latest epoch that this node has seen, and what to do about an authority of an earlier one. */
+  readonly epochs: { seen(): number; tellReplaced(): void };
   /** Called when an image was deleted through this node. */
   onDeleted(imageId: string): void;
 }
@@ -217,21 +219,38 @@ export class EdgeCatalogService implements CatalogMethods {
   }
 
   async #send<Response>(context: ServiceContext, send: Send<Response>): Promise<Response> {
-    const { authority, copy, ownWrites } = this.#parts;
+    const { authority, copy, ownWrites, epochs } = this.#parts;
+    const answer = { replaced: false };
     const caller = await context.caller();
     const options = authority.vouch(caller, context);
     const onHeader: CallOptions['onHeader'] = (header) => {
       const position = header.get(POSITION_KEY);
       if (position === undefined) return;
-      ownWrites.note(caller, parsePosition(position));
+      const point = parsePosition(position);
+      answer.replaced = point.epoch < epochs.seen();
+      if (answer.replaced) return;
+      ownWrites.note(caller, point);
       context.answeredAt({ position, stalenessMs: Number(header.get(STALENESS_KEY) ?? 0) });
     };
     try {
-      return await authority.run(() => send(authority.catalog, { ...options, onHeader }));
+      const response = await authority.run(() => send(authority.catalog, { ...options, onHeader }));
+      // An authority that was replaced may be back at its address: what it says is done will be lost.
+      if (answer.replaced) throw replacedError();
+      return response;
     } finally {
+      if (answer.replaced) epochs.tellReplaced();
       copy.wake();
     }
   }
+}
+
+function replacedError(): ServiceError {
+  return new ServiceError(
+    'UNAVAILABLE',
+    'The authority that answered has been replaced by another, which this node has seen: nothing can be changed until this ' +
+      'node reaches that one.',
+    { details: { retry_after: '60' } },
+  );
 }
 
 /** The way to the authority may break after a change was made: with an id it can be sent again, and happens once. */

@@ -47,9 +47,10 @@ export function freshCatalog(
     listImageLocations: fresh((request, context) => service.listImageLocations(request, context)),
     addImageLocation: change((request, context) => service.addImageLocation(request, context)),
     removeImageFromStore: change((request, context) => service.removeImageFromStore(request, context)),
-    beginUpload: change((request, context) => service.beginUpload(request, context)),
+    // A lease needs no copy: what is lost with the authority is an upload that has not ended.
+    beginUpload: fresh((request, context) => service.beginUpload(request, context)),
     commitUpload: change((request, context) => service.commitUpload(request, context)),
-    abortUpload: change((request, context) => service.abortUpload(request, context)),
+    abortUpload: fresh((request, context) => service.abortUpload(request, context)),
     forgetGarbage: change((request, context) => service.forgetGarbage(request, context)),
   };
 }

@@ -17,7 +17,7 @@ const KILLS = Number(process.env['ORIEL_KILLS'] ?? '50');
 const PROGRESS_EVERY = 100;
 const CLIENTS = 4;
 const IMAGES_PER_CLIENT = 6;
-const SWEEP_LIMIT_MS = 10_000;
+const SWEEP_LIMIT_MS = 60_000;
 
 let folder: Awaited<ReturnType<typeof tempFolder>>;
 let node: TestNode | undefined;

@@ -186,5 +186,16 @@ describe('promotion', () => {
       (list) => list === 'kept,new,once',
     );
     expect(await creating(clientOf(rejoined), 'rejoined')).toBe('created');
+
+    // Another catalog by the same key: neither side takes the other for a part of its own history.
+    const foreign = await start('primary', 'foreign', []);
+    await rejoined.kill('SIGTERM');
+    const kept = await start('serve', 'primary', ['--primary', foreign.grpcAddress]);
+    await eventually(
+      async () => (await clientOf(kept).call('GET', '/readyz')).text,
+      (text) => text.includes('another catalog'),
+    );
+    expect(await names(clientOf(kept))).toBe('kept,new,once,rejoined');
+    expect(await creating(clientOf(foreign), 'own')).toBe('created');
   }, 120_000);
 });

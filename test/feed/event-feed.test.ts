@@ -36,6 +36,7 @@ async function open(options: Partial<EventFeedOptions> = {}, retentionMs?: numbe
     clock: { nowMs: () => 0 },
     timer: systemTimer,
     checkAge: () => undefined,
+    refresh: () => undefined,
     ...options,
   });
 }

@@ -55,9 +55,9 @@ async function embeddedCatalog(path: string): Promise<void> {
   for (const part of ['', '-wal']) copyFileSync(copy + part, path + part);
 }
 
-/** An authority starts an epoch of its own. */
+/** An authority starts an epoch of its own, and gives the catalog its number. */
 const EARLIER_EPOCHS: Readonly<Record<string, string>> = {
-  meta: "where name <> 'epoch'",
+  meta: "where name not in ('epoch', 'catalog_id')",
   feed_epochs: 'where epoch = 1',
 };
 

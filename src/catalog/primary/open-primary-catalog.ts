@@ -47,8 +47,11 @@ export interface PrimaryCatalog {
   status(): SqldStatus;
   /** How durable commits are; `strong` unless somebody changed it since the start. */
   durability(): Promise<string>;
-  /** Ends all writing, now and after a restart (fence-mark.ts), and sqld with it: another authority has an epoch so late. */
-  fence(epoch: number, refusal: ServiceError): void;
+  /**
+   * Ends all writing, now and after a restart (fence-mark.ts), and sqld with it: another authority has an epoch so late. False:
+   * the mark could not be written, and is to be tried again.
+   */
+  fence(epoch: number, refusal: ServiceError): boolean;
   close(): Promise<void>;
 }
 
@@ -150,10 +153,16 @@ function primaryCatalog(catalog: LaneCatalog, { sqld, tokens, log, folder }: Ope
     status: () => sqld.status(),
     durability: async () => await (await sqld.running(0)).durability(),
     fence(epoch, refusal) {
-      writeFence(folder, { epoch, atMs: Date.now() });
-      log.warn({ epoch }, 'catalog: another authority has taken the place of this one, which writes no more');
       const ended = catalog.endWrites(refusal).then(() => sqld.stop());
       ended.catch((error: unknown) => log.warn({ problem: String(error) }, 'catalog: sqld did not end'));
+      log.warn({ epoch }, 'catalog: another authority has taken the place of this one, which writes no more');
+      try {
+        writeFence(folder, { epoch, atMs: Date.now() });
+        return true;
+      } catch (error) {
+        log.warn({ problem: String(error) }, 'catalog: that this authority was replaced could not be written down');
+        return false;
+      }
     },
     async close() {
       await catalog.close();

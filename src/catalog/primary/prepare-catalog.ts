@@ -9,7 +9,7 @@ import {
   recordOf,
   SELECT_MIGRATIONS,
 } from '../migrate.js';
-import { NOTE_EPOCH } from '../write/operation-upkeep.js';
+import { NAME_CATALOG, NOTE_EPOCH } from '../write/operation-upkeep.js';
 import { type BatchStep, ok, step, type StepOutcome, WITHIN_TRANSACTION } from './hrana-protocol.js';
 import type { HranaStream } from './hrana-stream.js';
 import { splitStatements } from './split-statements.js';
@@ -35,7 +35,10 @@ export async function migrateRemotely(
 
 /** Starts a new epoch: frames of before the server's start do not compare with those after. Returns where it begins. */
 export async function raiseEpoch(stream: HranaStream): Promise<{ readonly epoch: number; readonly frame: number }> {
-  await run(stream, atomic([step("update meta set value = value + 1 where name = 'epoch'"), step(NOTE_EPOCH)]));
+  await run(
+    stream,
+    atomic([step("update meta set value = value + 1 where name = 'epoch'"), step(NOTE_EPOCH), step(NAME_CATALOG)]),
+  );
   return await positionNow(stream);
 }
 

@@ -10,6 +10,8 @@ export interface FileFacts {
    * reading; one that takes something away raises this row (docs/decisions/0072). 0: none has yet.
    */
   readonly readableFrom: number;
+  /** The number that tells catalogs apart; 0: it has none. */
+  readonly catalogId: number;
   /** Undefined without a schema that has positions. */
   readonly position: Point | undefined;
 }
@@ -22,14 +24,16 @@ export function factsOf(connection: Connection): FileFacts {
       "select count(*) from sqlite_master where type = 'table' and name in ('schema_migrations', 'meta')",
     );
     if (tables === undefined || integerAt(tables, 0) < 2)
-      return { schemaVersion: 0, readableFrom: 0, position: undefined };
+      return { schemaVersion: 0, readableFrom: 0, catalogId: 0, position: undefined };
     const version = connection.get('select coalesce(max(version), 0) from schema_migrations');
     const readableFrom = connection.get("select value from meta where name = 'readable_from'");
+    const catalogId = connection.get("select value from meta where name = 'catalog_id'");
     const epoch = connection.get("select value from meta where name = 'epoch'");
     const frame = connection.get("select value from meta where name = 'frame'");
     return {
       schemaVersion: version === undefined ? 0 : integerAt(version, 0),
       readableFrom: readableFrom === undefined ? 0 : integerAt(readableFrom, 0),
+      catalogId: catalogId === undefined ? 0 : integerAt(catalogId, 0),
       position:
         epoch === undefined || frame === undefined
           ? undefined

@@ -71,9 +71,9 @@ export class LastNews {
   }
 
   #take(text: string): void {
-    const match = /^\{"ageMs":(\d{1,15}),"atMs":(\d{1,15})\}\s*$/.exec(text);
-    if (match === null) return;
-    this.#ageMs = Number(match[1]) + Math.abs(this.#clock() - Number(match[2]));
+    const record = recordOf(text);
+    if (record === undefined) return;
+    this.#ageMs = record.ageMs + Math.abs(this.#clock() - record.atMs);
     this.#sinceMs = performance.now();
   }
 
@@ -94,4 +94,15 @@ export class LastNews {
       this.#failing = true;
     }
   }
+}
+
+/** When the copy was last known to be complete, by the clock of that time in milliseconds since 1970, as the record says. */
+export function completeAtMs(text: string): number | undefined {
+  const record = recordOf(text);
+  return record === undefined ? undefined : record.atMs - record.ageMs;
+}
+
+function recordOf(text: string): { readonly ageMs: number; readonly atMs: number } | undefined {
+  const match = /^\{"ageMs":(\d{1,15}),"atMs":(\d{1,15})\}\s*$/.exec(text);
+  return match === null ? undefined : { ageMs: Number(match[1]), atMs: Number(match[2]) };
 }

@@ -152,6 +152,11 @@ export class ReplicaCatalog implements Catalog {
     return Math.max(this.#facts?.position?.epoch ?? 0, this.#generations.state.position.epoch);
   }
 
+  /** Which catalog the copy in use is of; 0: not known. */
+  catalogId(): number {
+    return this.#facts?.catalogId ?? 0;
+  }
+
   /** Milliseconds since the end of the last sync that the reads show, over restarts too; null when it is not known. */
   stalenessMs(): number | null {
     return this.#news.ageMs();

@@ -19,7 +19,8 @@ import { MIGRATIONS } from '../migrations/index.js';
 import { makeFile, scratchFolder } from '../primary/primary-file.js';
 import { primaryFolder } from '../primary/primary-folder.js';
 import { openCopy } from '../primary/stopped-file.js';
-import { singleFile } from './catalog-place.js';
+import { readFence } from '../primary/fence-mark.js';
+import { seenEpochIn, singleFile } from './catalog-place.js';
 import { flush, takeAside } from '../whole-file.js';
 
 export interface Install {
@@ -89,6 +90,14 @@ function make({ from, as, knownEpoch, nowMs, amend }: Install, scratch: string, 
 /** The old file's log must not meet the new file. */
 function takeLogAside(place: string, old: string): void {
   for (const part of ['-wal', '-shm']) if (existsSync(place + part)) renameSync(place + part, old + part);
+}
+
+/** The latest epoch that anything in the data folder tells of, so that the new one is later than all. */
+export function knownEpochIn(dataDir: string): number {
+  const { sqld, catalog } = primaryFolder(dataDir);
+  const single = singleFile(dataDir);
+  const files = [catalog, join(restoredName(sqld), 'dbs', 'default', 'data'), single, restoredName(single)];
+  return Math.max(readFence(sqld)?.epoch ?? 0, seenEpochIn(dataDir), ...files.map(epochOfFile));
 }
 
 /** The epoch of a catalog's file, or 0 when it cannot be told. */

@@ -9,6 +9,8 @@ import type { ClusterNode } from '../../domain/cluster-node.js';
 import { dataOf, type Image } from '../../domain/image.js';
 import { openEmbeddedCatalog } from '../embedded-catalog.js';
 import { openPrimaryCatalog } from '../primary/open-primary-catalog.js';
+import { writeFence } from '../primary/fence-mark.js';
+import { findCatalog } from './catalog-place.js';
 import { candidateOf, promoteReplica } from './promote-replica.js';
 
 let directory: string;
@@ -73,4 +75,13 @@ test('what was the old authority’s without a name is looked for there, and the
   const place = { nodeId: OLD, unnamed: false, storeIds: ['s' as StoreId] };
   expect(await catalog.read((reader) => reader.garbage(place, 10))).toEqual([{ ...garbage, nodeId: OLD }]);
   await primary.close();
+
+  // Promoting again would put the old copy in the place of all that was changed since.
+  expect(() => promoteReplica(candidate, directory, Date.now())).toThrow(/start it/);
+  expect(findCatalog(directory).kind).toBe('primary');
+  // Once another has taken its place the folder is an edge's, and its copy counts.
+  writeFence(join(directory, 'sqld'), { epoch: placed.epoch + 5_000_000, atMs: 1 });
+  expect(findCatalog(directory)).toMatchObject({ kind: 'edge' });
+  const again = promoteReplica(candidate, directory, 1);
+  expect(again.epoch).toBeGreaterThan(placed.epoch + 5_000_000);
 });

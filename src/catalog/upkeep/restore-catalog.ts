@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { ServiceError } from '../../base/service-error.js';
+import { restoredName } from '../cut-install.js';
+import { readFence } from '../primary/fence-mark.js';
 import { primaryFolder } from '../primary/primary-folder.js';
 import { edgePlace, singleFile } from './catalog-place.js';
-import { epochOfFile, installCatalog, type Installed } from './install-catalog.js';
+import { installCatalog, type Installed, knownEpochIn } from './install-catalog.js';
 import { type CatalogReport, requireSound } from './verify-catalog.js';
 
 export interface Restore {
@@ -29,12 +31,20 @@ export interface Restored extends Installed {
 export function restoreCatalog({ file, dataDir, as, nowMs }: Restore): Restored {
   const place = as ?? kindOf(dataDir);
   const backup = requireSound(file, 'the backup');
-  const known = Math.max(epochOfFile(primaryFolder(dataDir).catalog), epochOfFile(singleFile(dataDir)));
-  return { as: place, backup, ...installCatalog({ from: file, dataDir, as: place, knownEpoch: known, nowMs }) };
+  return {
+    as: place,
+    backup,
+    ...installCatalog({ from: file, dataDir, as: place, knownEpoch: knownEpochIn(dataDir), nowMs }),
+  };
 }
 
 function kindOf(dataDir: string): 'single' | 'primary' {
-  if (existsSync(primaryFolder(dataDir).sqld)) return 'primary';
+  const { sqld } = primaryFolder(dataDir);
+  // One that was cut off is run again.
+  if (existsSync(restoredName(sqld))) return 'primary';
+  if (existsSync(restoredName(singleFile(dataDir)))) return 'single';
+  // An authority that was replaced is an edge now.
+  if (existsSync(sqld) && readFence(sqld) === undefined) return 'primary';
   if (existsSync(singleFile(dataDir))) return 'single';
   if (edgePlace(dataDir) !== undefined)
     throw new ServiceError(

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -184,5 +185,13 @@ describe('a restore', () => {
     await fill(second.catalog, 100, 1);
     await second.close();
     expect(verifyCatalog(catalog).problems).toEqual([]);
+
+    // Cut off between its last two renames, in a folder that was an edge's once: it is run again, as what it was.
+    renameSync(sqld, `${sqld}.restored`);
+    mkdirSync(join(directory, 'replica'));
+    writeFileSync(join(directory, 'replica/replica.json'), JSON.stringify({ generation: 1, position: { epoch: 7 } }));
+    const again = restoreCatalog({ file, dataDir: directory, as: undefined, nowMs: 1 });
+    expect(again.as).toBe('primary');
+    expect(again.epoch).toBeGreaterThan(restored.epoch);
   });
 });

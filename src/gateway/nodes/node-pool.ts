@@ -34,6 +34,7 @@ export class Stay {
   readonly #member: Member;
   readonly #caller: AbortSignal;
   readonly #own = new AbortController();
+  readonly #begunMs = performance.now();
   readonly #onCaller = (): void => this.#own.abort();
 
   constructor(member: Member, caller: AbortSignal) {
@@ -77,6 +78,8 @@ export class Stay {
         details: UNREACHABLE,
       });
     if (!isUnreachable(error)) this.answered();
+    // One call that takes too long says nothing of a node that answers others meanwhile.
+    else if (error.reason === 'DEADLINE_EXCEEDED' && this.#member.answeredMs > this.#begunMs) return error;
     else if (when === 'at the start') this.#member.goDown(error.message);
     return error;
   }
@@ -187,11 +190,12 @@ class Member {
     this.#around = around;
   }
 
-  goDown(why: string): void {
+  /** `cut`: what runs there is given up. A node that stops in order ends that itself. */
+  goDown(why: string, cut = true): void {
     if (this.why !== undefined || this.#stop.signal.aborted) return;
     this.why = why;
     this.#around.log.warn({ node: this.node.name, problem: why }, 'a node does not answer; requests go to the others');
-    for (const call of [...this.running]) call.abort();
+    if (cut) for (const call of [...this.running]) call.abort();
     this.#pauseMs = PAUSE_MIN_MS;
     this.#checkLater(PAUSE_MIN_MS);
   }
@@ -204,6 +208,7 @@ class Member {
     const askedMs = performance.now();
     try {
       await soon(this.node.check(asked.signal));
+      this.answeredMs = performance.now();
       if (this.why !== undefined) this.#around.log.info({ node: this.node.name }, 'the node answers again');
       this.why = undefined;
       this.#checkLater(CHECK_EVERY_MS);
@@ -215,7 +220,8 @@ class Member {
         return;
       }
       const why = error instanceof Error ? error.message : String(error);
-      if (this.why === undefined) this.goDown(why);
+      const answered = error instanceof ServiceError && !isUnreachable(error);
+      if (this.why === undefined) this.goDown(why, !answered);
       else {
         this.why = why;
         this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MAX_MS);

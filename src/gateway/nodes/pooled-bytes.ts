@@ -3,7 +3,7 @@
  * goes elsewhere only while nothing of its source was taken.
  */
 import type { Metadata } from 'nice-grpc-common';
-import { failedWith, ServiceError } from '../../base/service-error.js';
+import { failedWith, isUnreachable, ServiceError } from '../../base/service-error.js';
 import type { Image } from '../../gen/oriel/catalog/v1/image.js';
 import type { ByteStreams, CallOptions, OpenedRead, RangeRequest, ReadRequest } from '../byte-streams.js';
 import type { CallerPositions } from './caller-positions.js';
@@ -142,7 +142,8 @@ async function write(
     } catch (error) {
       const failure = stay.failure(error, state.begun ? 'midway' : 'at the start');
       // A node that was lost may have begun: what the next one says then is about that.
-      if (failures.length > 0 && failedWith(failure, 'STATE_CONFLICT')) throw failures[0];
+      const lost = failures.find(isUnreachable);
+      if (lost !== undefined && failedWith(failure, 'STATE_CONFLICT')) throw lost;
       if (state.begun || call.signal.aborted || !mayGoElsewhere(failure)) throw failure;
       failures.push(failure);
     } finally {

@@ -453,6 +453,8 @@ export interface JoinResponse {
   authorityId: string;
   /** The epoch of its catalog: a node that has seen a later one does not follow it. */
   epoch: bigint;
+  /** Tells the catalog from those of other clusters; 0: it has no number. */
+  catalogId: bigint;
 }
 
 /** Tells how a node does. */
@@ -483,7 +485,7 @@ export interface HoldPositionResponse {
 export interface FenceAuthorityRequest {
   /** The latest epoch that the caller has seen. */
   epoch: bigint;
-  /** HMAC-SHA256 of "epoch", a line feed and the epoch in decimal by the cluster's key. */
+  /** HMAC-SHA256 of "epoch", a line feed, the catalog's number, a blank and the epoch, in decimal, by the cluster's key. */
   proof: Buffer;
 }
 
@@ -2487,7 +2489,15 @@ export const JoinRequest: MessageFns<JoinRequest> = {
 };
 
 function createBaseJoinResponse(): JoinResponse {
-  return { syncUrl: "", syncToken: "", syncTokenExpiresAt: undefined, now: undefined, authorityId: "", epoch: 0n };
+  return {
+    syncUrl: "",
+    syncToken: "",
+    syncTokenExpiresAt: undefined,
+    now: undefined,
+    authorityId: "",
+    epoch: 0n,
+    catalogId: 0n,
+  };
 }
 
 export const JoinResponse: MessageFns<JoinResponse> = {
@@ -2512,6 +2522,12 @@ export const JoinResponse: MessageFns<JoinResponse> = {
         throw new globalThis.Error("value provided for field message.epoch of type uint64 too large");
       }
       writer.uint32(48).uint64(message.epoch);
+    }
+    if (message.catalogId !== 0n) {
+      if (BigInt.asUintN(64, message.catalogId) !== message.catalogId) {
+        throw new globalThis.Error("value provided for field message.catalogId of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.catalogId);
     }
     return writer;
   },
@@ -2577,6 +2593,14 @@ export const JoinResponse: MessageFns<JoinResponse> = {
             message.epoch = reader.uint64() as bigint;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.catalogId = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2613,6 +2637,11 @@ export const JoinResponse: MessageFns<JoinResponse> = {
         ? globalThis.String(object.authority_id)
         : "",
       epoch: isSet(object.epoch) ? BigInt(object.epoch) : 0n,
+      catalogId: isSet(object.catalogId)
+        ? BigInt(object.catalogId)
+        : isSet(object.catalog_id)
+        ? BigInt(object.catalog_id)
+        : 0n,
     };
   },
 
@@ -2636,6 +2665,9 @@ export const JoinResponse: MessageFns<JoinResponse> = {
     if (message.epoch !== 0n) {
       obj.epoch = message.epoch.toString();
     }
+    if (message.catalogId !== 0n) {
+      obj.catalogId = message.catalogId.toString();
+    }
     return obj;
   },
 
@@ -2650,6 +2682,7 @@ export const JoinResponse: MessageFns<JoinResponse> = {
     message.now = object.now ?? undefined;
     message.authorityId = object.authorityId ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
+    message.catalogId = (object.catalogId !== undefined && object.catalogId !== null) ? BigInt(object.catalogId) : 0n;
     return message;
   },
 };
