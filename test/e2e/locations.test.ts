@@ -12,7 +12,7 @@ import { tempFolder } from '../support/temp-folder.js';
 import { FAST, SLOW, startTwoStores, storePath } from '../support/two-stores.js';
 
 const MIB = 1024 * 1024;
-const BYTES = randomBytes(16 * MIB + 77);
+const BYTES = randomBytes(12 * MIB + 77);
 const SHA = createHash('sha256').update(BYTES).digest('hex');
 const MD5 = createHash('md5').update(BYTES).digest('hex');
 const admin = { metadata: Metadata({ 'x-auth-token': 'root:root:admin' }) };
@@ -64,11 +64,11 @@ const FAULTS = {
     return () => rename(`${file}~`, file);
   },
   truncated: async (file: string) => {
-    await truncate(file, 9 * MIB + 1);
+    await truncate(file, 10 * MIB + 1);
     return () => rewrite(file, 0, BYTES);
   },
   corrupted: async (file: string) => {
-    const at = 14 * MIB + 5;
+    const at = 11 * MIB + 5;
     const byte = BYTES.subarray(at, at + 1);
     await rewrite(file, at, Buffer.from([(byte[0] ?? 0) ^ 0xff]));
     return () => rewrite(file, at, byte);
@@ -103,7 +103,7 @@ it('gives 20 readers the right bytes while a copy is deleted, cut or damaged und
     await heal?.();
   }
   expect(node.stderr()).toMatch(/location has other data than was stored/);
-}, 60_000);
+}, 180_000);
 
 it('says that data is damaged, and not that it is there, when no copy is good', async () => {
   const id = await newImage(BYTES);
@@ -111,9 +111,9 @@ it('says that data is damaged, and not that it is there, when no copy is good', 
   const range = async (from: number, to: number): Promise<number> =>
     (await rest.call('GET', `/v2/images/${id}/file`, undefined, { headers: { range: `bytes=${from}-${to}` } })).status;
   expect(await range(5, 9)).toBe(206);
-  expect(await range(14 * MIB, 14 * MIB + 9)).toBe(500);
+  expect(await range(11 * MIB, 11 * MIB + 9)).toBe(500);
   await heal();
-  expect(await range(14 * MIB, 14 * MIB + 9)).toBe(206);
+  expect(await range(11 * MIB, 11 * MIB + 9)).toBe(206);
   await rm(await dataFile(FAST, id));
   expect((await rest.call('GET', `/v2/images/${id}/file`)).status).toBe(502);
 });
@@ -182,4 +182,4 @@ it('leaves nothing of a copy that ends with its node, and the image as it was', 
   expect(await client.data.copyImage({ imageId: id, store: SLOW }, admin)).toMatchObject({
     image: { stores: [FAST, SLOW] },
   });
-});
+}, 90_000);
