@@ -41,11 +41,11 @@ export async function uploadImage<Result>(
   const { imageId, declaredSizeBytes } = request;
   const store = context.stores.named(request.storeName);
   const from = { imageId, declaredSizeBytes, store, copy: false };
-  return storeLeased(context, from, commands, () => Promise.resolve(source), signal);
+  return storeLeased(context, from, commands, source, signal);
 }
 
 /**
- * Stores data under a lease and commits it; gives the lease up when that fails. The source is asked for when the lease is there.
+ * Stores data under a lease and commits it; gives the lease up when that fails. The source is not pulled before.
  * Reasons: see uploadImage.
  */
 export async function storeLeased<Result>(
@@ -57,7 +57,7 @@ export async function storeLeased<Result>(
     readonly copy: boolean;
   },
   commands: UploadCommands<Result>,
-  openSource: (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>,
+  source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<Result> {
   const { store, copy } = request;
@@ -68,7 +68,6 @@ export async function storeLeased<Result>(
   if (signal.aborted) forward();
   const lease = { imageId: request.imageId, uploadId: begun.uploadId };
   try {
-    const source = await openSource(stop.signal);
     const limited = limitSize(source, request.declaredSizeBytes, begun.maxSizeBytes);
     const data = await storeData(context, {
       ...{ ...lease, ...begun, store, copy, source: limited, signal: stop.signal },

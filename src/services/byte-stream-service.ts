@@ -1,5 +1,5 @@
 import type { DataContext } from '../application/data-context.js';
-import { copyImage } from '../application/copy-image.js';
+import { copyImage, openForCopy } from '../application/copy-image.js';
 import { type Download, type DownloadRequest, openDownload } from '../application/open-download.js';
 import { openObject, type OpenedObject } from '../application/open-object.js';
 import { uploadImage } from '../application/upload-image.js';
@@ -113,14 +113,18 @@ export class ByteStreamService {
     request: { readonly imageId: string; readonly storeId: string },
     context: ServiceContext,
   ): Promise<ImageMessage> {
+    const { imageId } = request;
     const caller = await context.caller();
-    return copyImage(
-      this.#context,
-      caller,
-      { imageId: request.imageId, storeName: request.storeId },
-      uploadCommands(this.#catalog, this.#context.nodeId, context),
-      context.signal,
-    );
+    const stop = new AbortController();
+    const signal = AbortSignal.any([context.signal, stop.signal]);
+    try {
+      const source = await this.#reading(imageId, context, () => openForCopy(this.#context, caller, imageId, signal));
+      const commands = uploadCommands(this.#catalog, this.#context.nodeId, context);
+      return await copyImage(this.#context, { imageId, source, storeName: request.storeId }, commands, context.signal);
+    } finally {
+      // A source that was opened and never pulled.
+      stop.abort();
+    }
   }
 
   /** Stores the data of a queued image and makes it active. Reasons: see uploadImage. */

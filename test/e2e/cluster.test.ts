@@ -78,9 +78,11 @@ describe('a cluster', () => {
     const node = (index: number): string => cluster.edges[index]?.grpcAddress ?? '';
     const client = connect({ node: node(2), token: undefined }, new AbortController().signal);
     try {
-      const { image } = await client.data.copyImage({ imageId: id, store: '' }, ADMIN);
-      expect(image?.stores).toEqual(['file']);
-      const { locations } = await client.catalog.listImageLocations({ imageId: id }, ADMIN);
+      await client.data.copyImage({ imageId: id, store: '' }, ADMIN);
+      const { locations } = await eventually(
+        () => client.catalog.listImageLocations({ imageId: id }, ADMIN),
+        (answer) => answer.locations.length === 2,
+      );
       expect(locations.map(({ url }) => url.split('://')[0])).toEqual(['oriel', 'file']);
       const other = await at(1).digest(id);
       expect(other.md5).toBe(createHash('md5').update(bytes).digest('hex'));
