@@ -1,13 +1,31 @@
-import { asStoreId } from '../base/brand.js';
+import type { ImageStore } from '../application/ports/image-store.js';
 import { type RegisteredStore, StoreRegistry } from '../application/store-registry.js';
-import type { Config } from '../config/config.js';
+import { asStoreId } from '../base/brand.js';
+import type { Config, StoreConfig } from '../config/config.js';
 import { openFileStore } from '../stores/file/file-store.js';
+import { openS3Store } from '../stores/s3/s3-store.js';
+import { openSwiftStore } from '../stores/swift/swift-store.js';
 
-/** Opens the configured stores. UNAVAILABLE: a store's folder cannot be used. */
+/**
+ * Opens the configured stores. UNAVAILABLE: a store's folder cannot be used. INVALID_ARGUMENT: so is a file of credentials.
+ * Services are not asked yet: a node starts while they are down.
+ */
 export async function openStores(config: Config): Promise<StoreRegistry> {
   const opened: RegisteredStore[] = [];
-  for (const { name, path, weight } of config.stores)
-    opened.push({ store: await openFileStore({ id: asStoreId(name), path }), description: '', weight });
+  for (const store of config.stores)
+    opened.push({ store: await openStore(store), description: '', weight: store.weight });
   const chosen = config.stores.find(({ isDefault }) => isDefault) ?? config.stores[0];
   return new StoreRegistry(opened, asStoreId(chosen?.name ?? ''));
+}
+
+function openStore(config: StoreConfig): Promise<ImageStore> {
+  const id = asStoreId(config.name);
+  switch (config.type) {
+    case 'file':
+      return openFileStore({ id, path: config.path });
+    case 's3':
+      return openS3Store({ id, ...config });
+    case 'swift':
+      return openSwiftStore({ id, ...config });
+  }
 }
