@@ -7,23 +7,25 @@ import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { asStoreId } from '../../src/base/brand.js';
 import { openS3Store, type S3StoreOptions } from '../../src/stores/s3/s3-store.js';
 import { eventually } from '../support/eventually.js';
-import { hasSwift, startSwift, type TestSwift } from '../support/swift.js';
+import { hasSwift, startSwift, SWIFT_START_MS, type TestSwift } from '../support/swift.js';
 import { tempFolder } from '../support/temp-folder.js';
 import { beginPut, keyOf, largeObjects } from './large-objects.js';
 import { storeSuite } from './store-suite.js';
 
 describe.skipIf(!hasSwift())('over S3', () => {
   let swift: TestSwift;
+  let started: TestSwift | undefined;
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   const credentials = (secret: string) =>
     `[default]\naws_access_key_id = ${swift.user}\naws_secret_access_key = ${secret}\n[other]\naws_access_key_id = x\n`;
   beforeAll(async () => {
     folder = await tempFolder('s3-store');
-    swift = await startSwift();
+    started = await startSwift();
+    swift = started;
     await writeFile(join(folder.path, 'keys'), credentials(swift.key), { mode: 0o600 });
-  });
+  }, SWIFT_START_MS);
   afterAll(async () => {
-    await swift.stop();
+    await started?.stop();
     await folder.remove();
   });
 

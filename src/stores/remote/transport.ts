@@ -5,7 +5,7 @@ import { MIB } from '../../base/units.js';
 
 export interface Timeouts {
   readonly connectMs: number;
-  /** From the request to the head of the answer; more for bodies, by their size. */
+  /** From the last byte of the request that went to the head of the answer. */
   readonly answerMs: number;
   /** How long a body may stand still. */
   readonly idleMs: number;
@@ -25,6 +25,7 @@ export const TIMEOUTS: Timeouts = {
 
 /** Answers that are read into memory: errors, and lists of at most a thousand entries. */
 const MOST_TEXT_BYTES = 4 * MIB;
+const LEAST_UPLOAD_BYTES_PER_SECOND = 64 * 1024;
 const CALL_CONNECTIONS = 64;
 const READ_CONNECTIONS = 256;
 
@@ -62,10 +63,11 @@ export class Transport {
     what: HttpRequest,
     options: { readonly signal?: AbortSignal; readonly answerMs?: number } = {},
   ): Promise<HttpHead & { readonly text: string }> {
-    const sendingMs = ((what.body?.sizeBytes ?? 0) / (64 * 1024)) * 1000;
-    const limitMs = (options.answerMs ?? this.timeouts.answerMs) + Math.ceil(sendingMs);
-    return withDeadline(limitMs, options.signal, async (signal) => {
-      const { statusCode, headers, body } = await this.#send(this.#calls, what, limitMs, signal);
+    const sendingMs = ((what.body?.sizeBytes ?? 0) / LEAST_UPLOAD_BYTES_PER_SECOND) * 1000;
+    const answerMs = options.answerMs ?? this.timeouts.answerMs;
+    // undici counts from the last byte that went, so that a body that trickles needs a bound of its own.
+    return withDeadline(answerMs + Math.ceil(sendingMs), options.signal, async (signal) => {
+      const { statusCode, headers, body } = await this.#send(this.#calls, what, answerMs, signal);
       const parts: Uint8Array[] = [];
       let sizeBytes = 0;
       for await (const part of body) {
@@ -87,9 +89,9 @@ export class Transport {
     });
   }
 
-  #send(agent: Agent, what: HttpRequest, limitMs: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+  #send(agent: Agent, what: HttpRequest, answerMs: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const { method, url, body } = what;
-    const options = { dispatcher: agent, method, signal, headersTimeout: limitMs };
+    const options = { dispatcher: agent, method, signal, headersTimeout: answerMs };
     if (body === undefined) return request(url, { ...options, headers: what.headers });
     const headers = { ...what.headers, 'content-length': String(body.sizeBytes) };
     const [first] = body.slabs;

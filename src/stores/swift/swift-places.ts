@@ -7,7 +7,6 @@
  *
  * `<put>` is unique to one put, so that what an interrupted one left can be told from what is published.
  */
-import { randomUUID } from 'node:crypto';
 import type { ObjectKey } from '../../base/brand.js';
 
 export interface SwiftPlaces {
@@ -23,11 +22,6 @@ export function swiftPlaces(container: string): SwiftPlaces {
 /** What the names of all segments of a key start with. */
 export function segmentsPrefix(key: ObjectKey): string {
   return `${key.replaceAll('/', '~')}/`;
-}
-
-/** What the names of the segments of one new put start with. */
-export function newPutPrefix(key: ObjectKey): string {
-  return `${segmentsPrefix(key)}${randomUUID()}/`;
 }
 
 /** The name of a segment or a manifest behind its prefix; names sort as the numbers do. */

@@ -3,12 +3,12 @@
  * publishes them (Swift, "Static Large Objects"). A mark of this put tells our own object from another's when the answer to
  * a publication was lost.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { ObjectKey } from '../../base/brand.js';
 import type { Answer, Backend, BackendCall } from '../remote/backend.js';
 import type { Part, PartSink } from '../remote/part-upload.js';
 import type { SwiftContainers } from './swift-containers.js';
-import { newPutPrefix, numbered, type SwiftPlaces } from './swift-places.js';
+import { numbered, segmentsPrefix, type SwiftPlaces } from './swift-places.js';
 
 const MARK = 'x-object-meta-oriel-put';
 /** `max_manifest_segments` of Swift is 1000 by default; a manifest may list manifests. */
@@ -34,12 +34,14 @@ export interface SwiftUploadOptions {
 export class SwiftUpload implements PartSink {
   readonly hash = 'md5';
   readonly #options: SwiftUploadOptions;
+  readonly #mark = randomUUID();
+  /** What the names of this put's segments start with. */
   readonly #prefix: string;
   readonly #segments: Entry[] = [];
 
   constructor(options: SwiftUploadOptions) {
     this.#options = options;
-    this.#prefix = newPutPrefix(options.key);
+    this.#prefix = `${segmentsPrefix(options.key)}${this.#mark}/`;
   }
 
   async whole(part: Part, signal: AbortSignal): Promise<void> {
@@ -117,7 +119,7 @@ export class SwiftUpload implements PartSink {
   /** Returns the answer, or undefined when an earlier attempt published and its answer was lost. */
   async #publish(call: BackendCall): Promise<Answer | undefined> {
     const { backend, key } = this.#options;
-    const headers = { ...call.headers, 'if-none-match': '*', [MARK]: this.#prefix };
+    const headers = { ...call.headers, 'if-none-match': '*', [MARK]: this.#mark };
     const answer = await this.#put({ ...call, headers, accept: [...call.accept, 412] });
     if (answer.status !== 412) return answer;
     if (answer.attempt > 1 && (await this.#isOurs(call))) return undefined;
@@ -135,7 +137,7 @@ export class SwiftUpload implements PartSink {
 
   async #isOurs({ signal }: BackendCall): Promise<boolean> {
     const call = { method: 'HEAD', path: this.#objectPath, doing: 'looking up an object', signal } as const;
-    return (await this.#options.backend.call({ ...call, accept: [200, 404] })).headers[MARK] === this.#prefix;
+    return (await this.#options.backend.call({ ...call, accept: [200, 404] })).headers[MARK] === this.#mark;
   }
 
   // What it fails with is of no use: the put has failed already, with the reason that counts.
