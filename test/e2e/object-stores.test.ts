@@ -18,7 +18,7 @@ const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 const CONTAINERS = ['images', 'images_segments', 'bucket', 'bucket+segments'];
 const random = new SeededRandom(4);
 
-describe.skipIf(!hasSwift())('a node over object stores', () => {
+describe.skipIf(!hasSwift())('a node over object stores', { timeout: 60_000 }, () => {
   let swift: TestSwift;
   let node: TestNode | undefined;
   let folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -65,33 +65,41 @@ path = "${folder.path}/data/images"
   };
   const kept = async (): Promise<readonly string[]> => (await Promise.all(CONTAINERS.map(swift.list))).flat();
 
-  it.each(['safe', 'cloud'])('keeps 40 MiB of unknown size in %s, gives it whole and in part, and removes it', async (store) => {
-    const rest = new RestClient(running().httpUrl);
-    const image = await rest.create({ name: store, ...FORMATS });
-    const hash = createHash('md5');
-    const parts = Array.from({ length: 40 }, () => random.bytes(MIB));
-    for (const part of parts) hash.update(part);
-    const body = new PacedBody();
-    const uploaded = rest.call('PUT', `/v2/images/${image.id}/file`, body, {
-      headers: { 'content-type': 'application/octet-stream', 'x-image-meta-store': store },
-    });
-    for (const part of parts) body.send(part);
-    body.end();
-    expect((await uploaded).status).toBe(204);
-    const md5 = hash.digest('hex');
-    expect(await rest.show(image.id)).toMatchObject({ status: 'active', size: 40 * MIB, checksum: md5, stores: store });
-    expect(await rest.digest(image.id)).toEqual({ status: 200, sizeBytes: 40 * MIB, md5 });
-    const range = await fetch(`${running().httpUrl}/v2/images/${image.id}/file`, {
-      headers: { range: `bytes=${8 * MIB - 7}-${24 * MIB}` },
-    });
-    expect(range.status).toBe(206);
-    const expected = Buffer.concat(parts).subarray(8 * MIB - 7, 24 * MIB + 1);
-    expect(Buffer.from(await range.arrayBuffer()).equals(expected)).toBe(true);
-    expect((await kept()).length).toBeGreaterThan(2);
+  it.each(['safe', 'cloud'])(
+    'keeps 40 MiB of unknown size in %s, gives it whole and in part, and removes it',
+    async (store) => {
+      const rest = new RestClient(running().httpUrl);
+      const image = await rest.create({ name: store, ...FORMATS });
+      const hash = createHash('md5');
+      const parts = Array.from({ length: 40 }, () => random.bytes(MIB));
+      for (const part of parts) hash.update(part);
+      const body = new PacedBody();
+      const uploaded = rest.call('PUT', `/v2/images/${image.id}/file`, body, {
+        headers: { 'content-type': 'application/octet-stream', 'x-image-meta-store': store },
+      });
+      for (const part of parts) body.send(part);
+      body.end();
+      expect((await uploaded).status).toBe(204);
+      const md5 = hash.digest('hex');
+      expect(await rest.show(image.id)).toMatchObject({
+        status: 'active',
+        size: 40 * MIB,
+        checksum: md5,
+        stores: store,
+      });
+      expect(await rest.digest(image.id)).toEqual({ status: 200, sizeBytes: 40 * MIB, md5 });
+      const range = await fetch(`${running().httpUrl}/v2/images/${image.id}/file`, {
+        headers: { range: `bytes=${8 * MIB - 7}-${24 * MIB}` },
+      });
+      expect(range.status).toBe(206);
+      const expected = Buffer.concat(parts).subarray(8 * MIB - 7, 24 * MIB + 1);
+      expect(Buffer.from(await range.arrayBuffer()).equals(expected)).toBe(true);
+      expect((await kept()).length).toBeGreaterThan(2);
 
-    expect((await rest.call('DELETE', `/v2/images/${image.id}`)).status).toBe(204);
-    expect(await kept()).toEqual([]);
-  });
+      expect((await rest.call('DELETE', `/v2/images/${image.id}`)).status).toBe(204);
+      expect(await kept()).toEqual([]);
+    },
+  );
 
   it('keeps an image in the store that the request names', async () => {
     const rest = new RestClient(running().httpUrl);

@@ -84,7 +84,10 @@ test.each<[string, Trouble]>([
 test('what fails for good is UNAVAILABLE, names store and cause, and leaves no upload', async () => {
   troubleFor('PUT', always, { status: 503 }, 'partNumber=2');
   const failure: unknown = await put(s3, randomBytes(18 * MIB)).catch((error: unknown) => error);
-  expect(failure).toMatchObject({ reason: 'UNAVAILABLE', message: expect.stringMatching(/store shaky.*503/) as string });
+  expect(failure).toMatchObject({
+    reason: 'UNAVAILABLE',
+    message: expect.stringMatching(/store shaky.*503/) as string,
+  });
   expect(String(failure)).not.toContain('s3cret');
   expect(server.uploads.size).toBe(0);
   expect(server.objects.size).toBe(0);

@@ -16,7 +16,8 @@ export function keyOf(text: string): ObjectKey {
 const pattern = randomBytes(3 * MIB + 17);
 
 async function* stream(sizeBytes: number, chunkBytes = MIB): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < sizeBytes; at += chunkBytes) yield await Promise.resolve(bytesAt(at, Math.min(at + chunkBytes, sizeBytes)));
+  for (let at = 0; at < sizeBytes; at += chunkBytes)
+    yield await Promise.resolve(bytesAt(at, Math.min(at + chunkBytes, sizeBytes)));
 }
 
 function bytesAt(start: number, end: number): Buffer {
@@ -46,7 +47,9 @@ export function largeObjects(name: string, make: () => Promise<StoreUnderTest>):
       ] as const) {
         const hash = createHash('sha256');
         for await (const chunk of store.read(key, { offsetBytes, lengthBytes }, {})) hash.update(chunk);
-        const expected = createHash('sha256').update(bytesAt(offsetBytes, offsetBytes + lengthBytes)).digest('hex');
+        const expected = createHash('sha256')
+          .update(bytesAt(offsetBytes, offsetBytes + lengthBytes))
+          .digest('hex');
         expect(hash.digest('hex')).toBe(expected);
       }
       await expect(store.put(key, stream(9 * MIB), { signal })).rejects.toMatchObject({ reason: 'ALREADY_EXISTS' });

@@ -93,6 +93,8 @@ describe.skipIf(!hasSwift())('over Swift', () => {
     expect(failure).toMatchObject({ reason: 'UNAVAILABLE', message: expect.stringContaining('store safe') as string });
     expect(String(failure)).not.toContain('not-the-key');
     await chmod(keyFile, 0o644);
-    await expect(openSwiftStore({ ...optionsOf('any'), keyFile })).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' });
+    await expect(openSwiftStore({ ...optionsOf('any'), keyFile })).rejects.toMatchObject({
+      reason: 'INVALID_ARGUMENT',
+    });
   });
 });

@@ -79,7 +79,12 @@ async function answer(state: State, exchange: Exchange): Promise<void> {
   for await (const part of request) {
     parts.push(part as Buffer);
     cameBytes += (part as Buffer).length;
-    if (trouble !== undefined && 'kind' in trouble && trouble.kind === 'break-request' && cameBytes > trouble.afterBytes)
+    if (
+      trouble !== undefined &&
+      'kind' in trouble &&
+      trouble.kind === 'break-request' &&
+      cameBytes > trouble.afterBytes
+    )
       return void request.socket.destroy();
   }
   if (trouble !== undefined && 'status' in trouble) return void response.writeHead(trouble.status).end(trouble.body);
@@ -123,10 +128,13 @@ function handle({ objects, marks, uploads }: State, request: IncomingMessage, bo
     ...{ status, body: Buffer.from(text) },
     headers: { 'content-length': Buffer.byteLength(text), ...headers },
   });
-  if (path === '/auth') return say(200, '', { 'x-auth-token': 'token', 'x-storage-url': `http://${request.headers.host ?? ''}` });
+  if (path === '/auth')
+    return say(200, '', { 'x-auth-token': 'token', 'x-storage-url': `http://${request.headers.host ?? ''}` });
   if (path.split('/').length < 3) {
     if (!query.has('uploads')) return say(method === 'HEAD' ? 200 : 204);
-    const list = [...uploads.keys()].map((id) => `<Upload><Key>${query.get('prefix') ?? ''}</Key><UploadId>${id}</UploadId></Upload>`);
+    const list = [...uploads.keys()].map(
+      (id) => `<Upload><Key>${query.get('prefix') ?? ''}</Key><UploadId>${id}</UploadId></Upload>`,
+    );
     return say(200, `<ListMultipartUploadsResult>${list.join('')}</ListMultipartUploadsResult>`);
   }
   if (query.has('uploads')) {
@@ -165,7 +173,8 @@ function handle({ objects, marks, uploads }: State, request: IncomingMessage, bo
 
 function ranged(found: Buffer, request: IncomingMessage, headers: Record<string, string>): Done {
   const wanted = request.headers['if-match'];
-  if (wanted !== undefined && wanted !== headers['etag']) return { status: 412, headers: { 'content-length': 0 }, body: Buffer.alloc(0) };
+  if (wanted !== undefined && wanted !== headers['etag'])
+    return { status: 412, headers: { 'content-length': 0 }, body: Buffer.alloc(0) };
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
   if (first === undefined) return { status: 200, headers: { ...headers, 'content-length': found.length }, body: found };
   if (Number(first) >= found.length) return { status: 416, headers: { 'content-length': 0 }, body: Buffer.alloc(0) };

@@ -68,7 +68,16 @@ export async function startSwift(options: { readonly keystoneUrl?: string } = {}
     return spawn(command, args, { cwd: folder.path, env: ENVIRONMENT, stdio: ['ignore', log, log] });
   };
   const children = [
-    run('/usr/bin/memcached', ['-u', userInfo().username, '-l', '127.0.0.1', '-p', String(ports.memcached), '-m', '16']),
+    run('/usr/bin/memcached', [
+      '-u',
+      userInfo().username,
+      '-l',
+      '127.0.0.1',
+      '-p',
+      String(ports.memcached),
+      '-m',
+      '16',
+    ]),
     ...PROGRAMS.map((program) =>
       run(program, [join(folder.path, `${/swift-(\w+-server)$/.exec(program)?.[1] ?? ''}.conf`)]),
     ),

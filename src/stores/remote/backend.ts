@@ -127,7 +127,8 @@ export class Backend {
 
   #passing(call: BackendCall, error: unknown): ServiceError | undefined {
     if (error instanceof Passing) return error.error;
-    if (error instanceof NoAnswer) return this.error('UNAVAILABLE', `${call.doing}: the service ${error.message}`, error);
+    if (error instanceof NoAnswer)
+      return this.error('UNAVAILABLE', `${call.doing}: the service ${error.message}`, error);
     return undefined;
   }
 

@@ -104,7 +104,9 @@ export class SwiftUpload implements PartSink {
     };
     // The ETag of a large object is the MD5 of its segments' ETags. A Swift without large objects would have stored the
     // manifest's text as the object; this tells.
-    const etag = createHash('md5').update(entries.map((entry) => entry.etag).join('')).digest('hex');
+    const etag = createHash('md5')
+      .update(entries.map((entry) => entry.etag).join(''))
+      .digest('hex');
     const isObject = path === this.#objectPath;
     const answer = isObject ? await this.#publish(call) : await this.#put(call);
     try {
