@@ -45,13 +45,13 @@ async function main(): Promise<void> {
   const stores: readonly (readonly [string, ImageStore, string])[] = [
     [
       'Swift',
-      await openSwiftStore({ ...common('swift'), ...login(swift), container: 'images', authVersion: '1' }),
+      await openSwiftStore({ id: asStoreId('swift'), ...loginOf(swift), container: 'images', authVersion: '1' }),
       'images',
     ],
     [
       'S3',
       await openS3Store({
-        ...{ ...common('s3'), endpoint: swift.url, bucket: 'bucket', region: 'us-east-1' },
+        ...{ id: asStoreId('s3'), endpoint: swift.url, bucket: 'bucket', region: 'us-east-1' },
         credentialsFile: join(folder.path, 'keys'),
       }),
       'bucket',
@@ -61,8 +61,9 @@ async function main(): Promise<void> {
   report.save();
 }
 
-const common = (id: string) => ({ id: asStoreId(id) });
-const login = ({ authUrl, user }: TestSwift) => ({ authUrl, user, keyFile: join(folder.path, 'key') });
+function loginOf({ authUrl, user }: TestSwift) {
+  return { authUrl, user, keyFile: join(folder.path, 'key') };
+}
 
 async function compare(name: string, store: ImageStore, container: string): Promise<void> {
   const rates = { up: [] as number[], client: [] as number[], down: [] as number[], bare: [] as number[] };

@@ -10,7 +10,7 @@ import { MIB } from '../../src/base/units.js';
 export interface StoreUnderTest {
   readonly store: ImageStore;
   /** Names of whatever lies in the store beside published objects. */
-  leftovers(): Promise<readonly string[]>;
+  readonly leftovers: () => Promise<readonly string[]>;
   dispose(): Promise<void>;
 }
 

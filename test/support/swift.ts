@@ -29,8 +29,8 @@ export interface TestSwift {
   /** A request to the account of that user, such as `/container?format=json`. */
   request(method: string, path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** The names in a container; none when there is no such container. */
-  list(container: string): Promise<readonly string[]>;
-  stop(): Promise<void>;
+  readonly list: (container: string) => Promise<readonly string[]>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Tells whether the programs are installed. */

@@ -85,10 +85,11 @@ export class Backend {
   /** As `call`, with the body still to come. */
   async open(call: BackendCall): Promise<OpenAnswer> {
     return this.#trying(call, async () => {
-      const answer = await this.#authorized(call, (request) => this.transport.open(request, call.signal));
+      const open = (request: HttpRequest) => this.transport.open(request, call.signal);
+      const answer = await this.#authorized(call, open, discard);
       if (call.accept.includes(answer.status)) return answer;
       // What it says is of no use to callers, the status is.
-      answer.body.on('error', () => undefined).destroy();
+      discard(answer);
       throw this.#refused(call, answer, '');
     });
   }
@@ -98,11 +99,15 @@ export class Backend {
     return new ServiceError(reason, `store ${this.#storeId}: ${problem}`, { cause });
   }
 
-  async #authorized<T extends HttpHead>(call: BackendCall, send: (request: HttpRequest) => Promise<T>): Promise<T> {
+  async #authorized<T extends HttpHead>(
+    call: BackendCall,
+    send: (request: HttpRequest) => Promise<T>,
+    drop?: (answer: T) => void,
+  ): Promise<T> {
     const request = await this.#dialect.authorize(call);
     const answer = await send(request);
     if (answer.status !== 401 || !(await this.#dialect.renew(request))) return answer;
-    if ('body' in answer) (answer.body as Readable).on('error', () => undefined).destroy();
+    drop?.(answer);
     return send(await this.#dialect.authorize(call));
   }
 
@@ -147,4 +152,9 @@ export class Backend {
     if (status === 422 || said === 'BadDigest') return new Passing(this.error('UPSTREAM_FAILED', answered));
     return this.error('UPSTREAM_FAILED', answered);
   }
+}
+
+/** Drops a body that nobody reads; that it did not end is no news. */
+function discard({ body }: OpenAnswer): void {
+  body.on('error', () => undefined).destroy();
 }

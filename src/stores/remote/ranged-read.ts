@@ -111,7 +111,7 @@ function checkAnswer(
 }
 
 // Only the time spent waiting for the service counts: a slow reader is not its fault.
-async function* paced(body: AsyncIterable<unknown>, timeouts: Timeouts): AsyncGenerator<Uint8Array> {
+async function* paced(body: AsyncIterable<Uint8Array>, timeouts: Timeouts): AsyncGenerator<Uint8Array> {
   const iterator = body[Symbol.asyncIterator]();
   const leastBytes = (timeouts.leastBytesPerSecond * timeouts.idleMs) / 1000;
   let waitedMs = 0;
@@ -121,7 +121,7 @@ async function* paced(body: AsyncIterable<unknown>, timeouts: Timeouts): AsyncGe
     const next = await iterator.next();
     waitedMs += performance.now() - askedAt;
     if (next.done === true) return;
-    const chunk = next.value as Uint8Array;
+    const chunk = next.value;
     cameBytes += chunk.length;
     yield chunk;
     if (waitedMs < timeouts.idleMs) continue;

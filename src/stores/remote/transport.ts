@@ -70,8 +70,8 @@ export class Transport {
       const { statusCode, headers, body } = await this.#send(this.#calls, what, answerMs, signal);
       const parts: Uint8Array[] = [];
       let sizeBytes = 0;
-      for await (const part of body) {
-        const bytes = part as Uint8Array;
+      const chunks: AsyncIterable<Uint8Array> = body;
+      for await (const bytes of chunks) {
         sizeBytes += bytes.length;
         if (sizeBytes > MOST_TEXT_BYTES) throw new NoAnswer('sent an answer that has no end');
         parts.push(bytes);
@@ -144,9 +144,10 @@ async function withDeadline<T>(
 }
 
 function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
-  const entries = Object.entries(headers).map(([name, value]) => [
-    name,
-    Array.isArray(value) ? (value[0] ?? '') : value,
-  ]);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Record<string, string>;
+  const flattened: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first !== undefined) flattened[name] = first;
+  }
+  return flattened;
 }

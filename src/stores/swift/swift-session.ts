@@ -67,7 +67,7 @@ export class SwiftSession {
   // Keystone API v3, "Password authentication with scoped authorization"; the domains are `default`, as Glance's.
   async #byKeystone(password: string): Promise<SwiftAccount> {
     const { user: login, authUrl } = this.#login;
-    const [project = '', name] = [login.slice(0, login.indexOf(':')), login.slice(login.indexOf(':') + 1)];
+    const [project, name] = [login.slice(0, login.indexOf(':')), login.slice(login.indexOf(':') + 1)];
     const domain = { id: 'default' };
     const identity = { methods: ['password'], password: { user: { name, domain, password } } };
     const bytes = Buffer.from(JSON.stringify({ auth: { identity, scope: { project: { name: project, domain } } } }));
