@@ -6,7 +6,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 
-const COMPARISONS = ['start', 'api', 'transfer', 'memory', 'catalog-scale', 'primary', 'replica', 'edge'] as const;
+const COMPARISONS = [
+  'start',
+  'api',
+  'transfer',
+  'memory',
+  'catalog-scale',
+  'primary',
+  'replica',
+  'edge',
+  'stores',
+] as const;
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !COMPARISONS.some((known) => known === name));

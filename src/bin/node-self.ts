@@ -1,6 +1,7 @@
 import type { Log } from '../application/log.js';
 import { positionText } from '../domain/position.js';
 import type { Catalog } from '../application/ports/catalog.js';
+import type { Capacity, ImageStore } from '../application/ports/image-store.js';
 import type { RunningUploads } from '../application/running-uploads.js';
 import type { StoreRegistry } from '../application/store-registry.js';
 import type { Config } from '../config/config.js';
@@ -31,12 +32,12 @@ export function selfOf(
   });
   const health = async (catalog: Catalog) => {
     const { position, stalenessMs } = catalog.status();
-    const capacities = await Promise.all(stores.all.map(({ store }) => store.capacity()));
+    const capacities = await Promise.all(stores.all.map(({ store }) => capacityOf(store)));
     return {
       position: positionText(position),
       stalenessMs: stalenessMs ?? 0,
-      freeBytes: capacities.reduce((sum, { freeBytes }) => sum + freeBytes, 0),
-      totalBytes: capacities.reduce((sum, { totalBytes }) => sum + totalBytes, 0),
+      freeBytes: capacities.reduce((sum, known) => sum + (known?.freeBytes ?? 0), 0),
+      totalBytes: capacities.reduce((sum, known) => sum + (known?.totalBytes ?? 0), 0),
       uploads: uploads.count,
     };
   };
@@ -44,4 +45,10 @@ export function selfOf(
     self: { nodeId, key: () => nodeKeyOf(config.node.dataDir), log, said, health },
     open: (known) => (addresses = known),
   };
+}
+
+// The figures are of the node's disks. A shared store is not the node's, and one that does not answer must not keep the node
+// from announcing itself.
+function capacityOf(store: ImageStore): Promise<Capacity | undefined> {
+  return store.type === 'file' ? store.capacity() : Promise.resolve(undefined);
 }

@@ -60,15 +60,40 @@ export interface CatalogConfig {
   readonly durability: 'primary' | 'replica';
 }
 
-export interface FileStoreConfig {
+interface AnyStoreConfig {
   readonly name: string;
-  readonly type: 'file';
   /** Exactly one store is the default. */
   readonly isDefault: boolean;
   readonly weight: number;
   readonly site: string;
+}
+
+export interface FileStoreConfig extends AnyStoreConfig {
+  readonly type: 'file';
   readonly path: string;
 }
+
+export interface S3StoreConfig extends AnyStoreConfig {
+  readonly type: 's3';
+  /** Without a slash at the end; buckets are the first part of the path. */
+  readonly endpoint: string;
+  readonly bucket: string;
+  readonly region: string;
+  readonly credentialsFile: string;
+}
+
+export interface SwiftStoreConfig extends AnyStoreConfig {
+  readonly type: 'swift';
+  /** Without a slash at the end. */
+  readonly authUrl: string;
+  /** `account:user` or `project:user`. */
+  readonly user: string;
+  readonly keyFile: string;
+  readonly container: string;
+  readonly authVersion: '1' | '3';
+}
+
+export type StoreConfig = FileStoreConfig | S3StoreConfig | SwiftStoreConfig;
 
 export interface ImportConfig {
   readonly methods: readonly string[];
@@ -147,7 +172,7 @@ export interface Config {
   readonly auth: AuthConfig;
   readonly catalog: CatalogConfig;
   /** At least one. */
-  readonly stores: readonly FileStoreConfig[];
+  readonly stores: readonly StoreConfig[];
   readonly import: ImportConfig;
   readonly limits: LimitsConfig;
   readonly images: ImagesConfig;

@@ -179,11 +179,46 @@ describe('what belongs together', () => {
   });
 });
 
+describe('stores of other services', () => {
+  const s3 = '[stores.a]\ntype = "s3"\nendpoint = "https://s3.example/"\nbucket = "images"\n';
+  const swift = '[stores.a]\ntype = "swift"\nauth_url = "http://ks:5000/v3"\nuser = "images:oriel"\ncontainer = "c"\n';
+
+  it('take their options', () => {
+    expect(load({ toml: `${s3}credentials_file = "keys"\n` }).config.stores).toEqual([
+      {
+        ...{ name: 'a', type: 's3', isDefault: true, weight: 0, site: 'default', endpoint: 'https://s3.example' },
+        ...{ bucket: 'images', region: 'us-east-1', credentialsFile: resolve('keys') },
+      },
+    ]);
+    expect(load({ toml: `${swift}key_file = "key"\nauth_version = "1"\n` }).config.stores).toEqual([
+      {
+        ...{ name: 'a', type: 'swift', isDefault: true, weight: 0, site: 'default', authUrl: 'http://ks:5000/v3' },
+        ...{ user: 'images:oriel', keyFile: resolve('key'), container: 'c', authVersion: '1' },
+      },
+    ]);
+  });
+
+  it('need them', () => {
+    expect(problemOf({ toml: '[stores.a]\ntype = "s3"\n' }).split('\n')).toHaveLength(3);
+    expect(problemOf({ toml: '[stores.a]\ntype = "swift"\n' }).split('\n')).toHaveLength(4);
+    expect(problemOf({ toml: s3.replace('images', '../x') })).toContain('bucket: expected');
+    expect(problemOf({ toml: swift.replace('images:', '') })).toContain('user: expected project:user');
+    expect(problemOf({ toml: `${swift}auth_version = "2"\n` })).toContain('expected 1 or 3');
+    expect(problemOf({ toml: `${s3}path = "x"\n` })).toContain('a s3 store has no such option');
+  });
+
+  it('refuse credentials in a URL and do not repeat them', () => {
+    const problem = problemOf({ toml: s3.replace('https://', 'https://me:s3cret@') });
+    expect(problem).toContain('without user');
+    expect(problem).not.toContain('s3cret');
+  });
+});
+
 describe('options of later releases', () => {
   it('are refused with another value than their default', () => {
     expect(load({ flags: { primary: 'a:1' } }).config.catalog.primary).toBe('a:1');
     expect(problemOf({ toml: '[cache]\nsize = "1GB"\n' })).toContain('no cache yet');
-    expect(problemOf({ toml: '[stores.a]\ntype = "s3"\nbucket = "b"\n' })).toContain('no s3 stores yet');
+    expect(problemOf({ toml: '[stores.a]\ntype = "http"\n' })).toContain('no http stores yet');
     expect(() => load({ toml: '[cache]\nsize = "10GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
   });
 });

@@ -10,7 +10,7 @@ import { MIB } from '../../src/base/units.js';
 export interface StoreUnderTest {
   readonly store: ImageStore;
   /** Names of whatever lies in the store beside published objects. */
-  leftovers(): Promise<readonly string[]>;
+  readonly leftovers: () => Promise<readonly string[]>;
   dispose(): Promise<void>;
 }
 
@@ -173,7 +173,9 @@ function failing(current: () => ImageStore): void {
   });
 
   test('refuses early what cannot fit: LIMIT_EXCEEDED', async () => {
-    const { freeBytes } = await current().capacity();
+    const capacity = await current().capacity();
+    if (capacity === undefined) return;
+    const { freeBytes } = capacity;
     let touched = false;
     async function* source(): AsyncGenerator<Uint8Array> {
       touched = true;
@@ -280,10 +282,12 @@ function managing(current: () => ImageStore): void {
     expect((await readAll(current(), 'again')).toString()).toBe('two');
   });
 
-  test('states its capacity and that it works', async () => {
-    const { totalBytes, freeBytes } = await current().capacity();
-    expect(freeBytes).toBeGreaterThan(0);
-    expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
+  test('states its capacity, if it has one, and that it works', async () => {
+    const capacity = await current().capacity();
+    if (capacity !== undefined) {
+      expect(capacity.freeBytes).toBeGreaterThan(0);
+      expect(capacity.totalBytes).toBeGreaterThanOrEqual(capacity.freeBytes);
+    }
     await current().check();
   });
 

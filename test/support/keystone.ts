@@ -34,6 +34,8 @@ export interface TestKeystone {
   revoke(token: string): Promise<void>;
   /** Makes the image service's endpoint in the catalog. */
   setImageEndpoint(url: string): Promise<void>;
+  /** Makes a service and its endpoint in the catalog. */
+  setEndpoint(service: { readonly type: string; readonly name: string }, url: string): Promise<void>;
   /** Stops the process (an outage). */
   halt(): Promise<void>;
   /** Starts it again on the same port with the same data. */
@@ -78,7 +80,8 @@ export async function startKeystone(users: readonly KeystoneUser[]): Promise<Tes
       ...ids,
       token: async (user, scope = 'project') => (await api.signIn(user, scope)).token,
       revoke: async (token) => api.revoke(token),
-      setImageEndpoint: async (endpoint) => api.setImageEndpoint(endpoint),
+      setImageEndpoint: async (endpoint) => api.setEndpoint({ type: 'image', name: 'glance' }, endpoint),
+      setEndpoint: async (service, endpoint) => api.setEndpoint(service, endpoint),
       halt,
       resume,
       stop: async () => {
@@ -215,8 +218,8 @@ class KeystoneApi {
     if (answer.status !== 204) throw new Error(`revoke: HTTP ${answer.status}`);
   }
 
-  async setImageEndpoint(url: string): Promise<void> {
-    const service = await this.#make('services', 'service', { type: 'image', name: 'glance' });
+  async setEndpoint(fields: { readonly type: string; readonly name: string }, url: string): Promise<void> {
+    const service = await this.#make('services', 'service', fields);
     for (const kind of ['public', 'internal', 'admin']) {
       const endpoint = { service_id: service.id, interface: kind, url, region_id: 'RegionOne' };
       await this.#send('POST', '/endpoints', { endpoint });

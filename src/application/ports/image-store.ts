@@ -18,24 +18,29 @@ export interface Capacity {
   readonly freeBytes: number;
 }
 
+export type StoreType = 'file' | 'http' | 's3' | 'swift';
+
 export interface ImageStore {
   readonly id: StoreId;
-  readonly type: 'file';
+  readonly type: StoreType;
   /**
    * Stores an object and publishes it at once: either the whole object is readable and durable when the promise resolves,
    * or nothing is left. Pulls one chunk at a time; a chunk is not read after the next one was asked for.
-   * LIMIT_EXCEEDED: no room. ALREADY_EXISTS: the key is taken. UNAVAILABLE: the store refuses.
+   * LIMIT_EXCEEDED: no room. ALREADY_EXISTS: the key is taken. UNAVAILABLE: the store refuses, or does not answer.
+   * UPSTREAM_FAILED: it answers what it must not.
    */
   put(key: ObjectKey, source: AsyncIterable<Uint8Array>, options: PutOptions): Promise<{ readonly sizeBytes: number }>;
   /**
    * Reads a range in chunks of at most 1 MiB. A chunk's memory may be overwritten once the next chunk is asked for.
-   * NOT_FOUND: no such object. RANGE_INVALID: outside the object. DATA_CORRUPT: the object is shorter than it was.
+   * NOT_FOUND: no such object. RANGE_INVALID: outside the object. DATA_CORRUPT: the object is shorter than it was, or another.
+   * UNAVAILABLE and UPSTREAM_FAILED as for `put`.
    */
   read(key: ObjectKey, range: ByteRange, options: { readonly signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined>;
   /** Removes an object; false when there was none. Removes what an interrupted `put` of this key left, too. */
   delete(key: ObjectKey): Promise<boolean>;
-  capacity(): Promise<Capacity>;
+  /** undefined: the store does not say how much fits; a put finds out. */
+  capacity(): Promise<Capacity | undefined>;
   /** Rejects with UNAVAILABLE, saying why, when the store cannot take or give data. */
   check(): Promise<void>;
   /** The URL of an object for those who may see locations, without credentials. */

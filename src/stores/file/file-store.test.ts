@@ -104,7 +104,7 @@ describe('file store', () => {
   });
 
   test('counts what running puts have announced', async () => {
-    const { freeBytes } = await store.capacity();
+    const freeBytes = (await store.capacity())?.freeBytes ?? 0;
     const expectedSizeBytes = Math.floor(freeBytes * 0.6);
     const signal = new AbortController().signal;
     async function* nested(): AsyncGenerator<Uint8Array> {

@@ -12,7 +12,7 @@ import { errnoOf, wrapFsError, wrappingFsErrors } from '../../hostfs/fs-error.js
 import { readAhead } from '../../hostfs/read-ahead.js';
 import { SparseWriter } from '../../hostfs/sparse-writer.js';
 import { type ObjectPlace, objectsFolder, placeOf, temporaryFolder } from './file-layout.js';
-import { pullSource } from './pull-source.js';
+import { pullSource } from '../pull-source.js';
 import { SpaceBudget } from './space-budget.js';
 
 export interface FileStoreOptions {
