@@ -12,6 +12,7 @@ import { FailedLocations } from './failed-locations.js';
 import { FileMaps } from './file-maps.js';
 import { readingOrder } from './location-order.js';
 import type { ByteRange, ImageStore } from './ports/image-store.js';
+import { VerifiedUnits } from './verified-units.js';
 import { type ReadingContext, readLocations } from './read-locations.js';
 import { StoreRegistry } from './store-registry.js';
 
@@ -46,6 +47,7 @@ class Store implements ImageStore {
   ]);
   readonly id;
   reads = 0;
+  version: string | undefined;
   fault: { readonly atByte: number; readonly how: 'stall' | 'error' | 'end' | 'damage' } | undefined;
 
   constructor(name: string) {
@@ -74,6 +76,7 @@ class Store implements ImageStore {
     }
   }
 
+  versionOf = () => Promise.resolve(this.version);
   put = () => Promise.reject(new Error('not in this test'));
   delete = () => Promise.resolve(false);
   capacity = () => Promise.resolve({ totalBytes: 0, freeBytes: 0 });
@@ -86,6 +89,7 @@ let slow: Store;
 let context: ReadingContext;
 let nowMs: number;
 let warnings: number;
+let digests: number;
 const at = (store: string): Location => ({
   ...{ id: `in-${store}`, nodeId: NODE, storeId: asStoreId(store), key: KEY, metadata: new Map() },
   ...{ digest: 'verified', created: true },
@@ -112,7 +116,13 @@ beforeEach(() => {
   const count = (): void => void (warnings += 1);
   const log = { info: () => undefined, warn: count, error: count };
   const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 50, timer: systemTimer };
-  context = { ...readable, failed, log, unitDigest, maps: new FileMaps({ ...readable, failed, log }) };
+  const counted = (unit: Uint8Array): Uint8Array => {
+    digests += 1;
+    return unitDigest(unit);
+  };
+  digests = 0;
+  const maps = new FileMaps({ ...readable, failed, log });
+  context = { ...readable, failed, log, unitDigest: counted, maps, verified: new VerifiedUnits() };
 });
 
 function order(prefer: readonly string[] = []): readonly Location[] {
@@ -171,6 +181,28 @@ describe('mid-stream failover', () => {
     expect((await read(offsetBytes, lengthBytes)).equals(BYTES.subarray(offsetBytes, offsetBytes + lengthBytes))).toBe(
       true,
     );
+  });
+});
+
+describe('a file that was checked', () => {
+  it('is not checked again until it is touched', async () => {
+    fast.version = 'one';
+    await read(0, UNIT_BYTES + 1);
+    expect(digests).toBe(2);
+    await read();
+    expect(digests).toBe(Math.ceil(SIZE / UNIT_BYTES));
+    await read();
+    expect(digests).toBe(Math.ceil(SIZE / UNIT_BYTES));
+    fast.version = 'two';
+    fast.fault = { atByte: 5, how: 'damage' };
+    expect(sha(await read())).toBe(sha(BYTES));
+    expect([fast.reads, slow.reads]).toEqual([4, 1]);
+  });
+
+  it('of a store that cannot tell is checked each time', async () => {
+    await read();
+    await read();
+    expect(digests).toBe(2 * Math.ceil(SIZE / UNIT_BYTES));
   });
 });
 

@@ -12,7 +12,9 @@ import type { FileMaps } from './file-maps.js';
 import type { Log } from './log.js';
 import { openReadable, type ReadableStores } from './object-reads.js';
 import type { ByteRange } from './ports/image-store.js';
+import { isOwn } from './own-objects.js';
 import { unitsOf } from './unit-stream.js';
+import type { VerifiedUnits } from './verified-units.js';
 
 /** A location may be tried again once another one got on; so many failures end a read whatever happens. */
 const FAILURES_MAX = 32;
@@ -20,6 +22,7 @@ const FAILURES_MAX = 32;
 export interface ReadingContext extends ReadableStores {
   readonly failed: FailedLocations;
   readonly maps: FileMaps;
+  readonly verified: VerifiedUnits;
   readonly log: Log;
   /** BLAKE3 of a unit. */
   readonly unitDigest: (unit: Uint8Array) => Uint8Array;
@@ -32,9 +35,19 @@ export interface WantedData {
   readonly signal: AbortSignal;
 }
 
+/** A file of which units were checked before. */
+interface CheckedFile {
+  /** By unit, 1: checked. */
+  readonly flags: Uint8Array;
+  /** Whether the file is still the one that they are of. */
+  isSame(): Promise<boolean>;
+}
+
 interface OpenLocation {
   readonly location: Location;
   readonly units: AsyncIterable<Uint8Array>;
+  /** Which of them were checked before; undefined: it cannot be told. */
+  readonly checked: CheckedFile | undefined;
   /** Ends what is still being read, even from a source that says nothing. */
   readonly stop: AbortController;
 }
@@ -86,7 +99,9 @@ class LocationsRead {
       this.#nextIndex += 1;
       const stop = new AbortController();
       try {
-        return { location, units: await this.#units(location, stop), stop };
+        // Before the file is opened: should it be touched meanwhile, the flags are of what it was.
+        const checked = await this.#checked(location);
+        return { location, units: await this.#units(location, stop), checked, stop };
       } catch (error) {
         stop.abort();
         this.#failed(location, error);
@@ -111,6 +126,17 @@ class LocationsRead {
     }
   }
 
+  async #checked(location: Location): Promise<CheckedFile | undefined> {
+    const store = isOwn(this.#context, location) ? this.#context.stores.get(location.storeId) : undefined;
+    const versionNow = async (): Promise<string | undefined> => store?.versionOf?.(location.key);
+    const version = await versionNow();
+    if (version === undefined) return undefined;
+    const { fileMap, sizeBytes } = this.#wanted.data;
+    const file = [location.storeId, location.key, version, fileMap?.sha256 ?? ''].join(' ');
+    const flags = this.#context.verified.of(file, Math.ceil(sizeBytes / UNIT_BYTES));
+    return { flags, isSame: async () => (await versionNow()) === version };
+  }
+
   // Units can only be checked whole.
   async #units(location: Location, stop: AbortController): Promise<AsyncIterable<Uint8Array>> {
     const { data, signal } = this.#wanted;
@@ -123,14 +149,18 @@ class LocationsRead {
   }
 
   async *#verified(
-    { units, location }: OpenLocation,
+    { units, location, checked }: OpenLocation,
     map: FileMap | null,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { signal } = this.#wanted;
     let unitIndex = Math.floor(this.#positionBytes / UNIT_BYTES);
     for await (const unit of units) {
-      if (map !== null && !verifyUnit(map, unitIndex, unit, this.#context.unitDigest))
-        throw new ServiceError('DATA_CORRUPT', `location ${location.id}: unit ${unitIndex} is not what was stored`);
+      // After the unit was read: one that is of the same file as before is as it was then.
+      const isSame = await checked?.isSame();
+      if (map !== null && !(isSame === true && checked?.flags[unitIndex] === 1)) {
+        if (!verifyUnit(map, unitIndex, unit, this.#context.unitDigest)) throw wrongUnit(location, unitIndex);
+        if (isSame === true && checked !== undefined) checked.flags[unitIndex] = 1;
+      }
       const unitBytes = unitIndex * UNIT_BYTES;
       const chunk = unit.subarray(this.#positionBytes - unitBytes, this.#endBytes - unitBytes);
       unitIndex += 1;
@@ -169,4 +199,8 @@ class LocationsRead {
           { cause },
         );
   }
+}
+
+function wrongUnit(location: Location, unitIndex: number): ServiceError {
+  return new ServiceError('DATA_CORRUPT', `location ${location.id}: unit ${unitIndex} is not what was stored`);
 }

@@ -3,6 +3,7 @@ import type { DataContext } from '../application/data-context.js';
 import { EventFeed } from '../application/event-feed.js';
 import { FailedLocations } from '../application/failed-locations.js';
 import { FileMaps } from '../application/file-maps.js';
+import { VerifiedUnits } from '../application/verified-units.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
@@ -151,6 +152,7 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     ...ground,
     ...readable,
     ...{ site: config.node.site, failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
+    verified: new VerifiedUnits(),
     ...{ digester, uploads, log, commands },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,

@@ -37,6 +37,8 @@ export interface ImageStore {
    */
   read(key: ObjectKey, range: ByteRange, options: { readonly signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined>;
+  /** A text that is another one once the bytes of the object may be others. Absent: the store cannot tell. */
+  versionOf?(key: ObjectKey): Promise<string | undefined>;
   /** Removes an object; false when there was none. Removes what an interrupted `put` of this key left, too. */
   delete(key: ObjectKey): Promise<boolean>;
   /** undefined: the store does not say how much fits; a put finds out. */

@@ -1,5 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -50,6 +62,20 @@ describe('file store', () => {
     expect(await readdir(join(path, 'tmp'))).toEqual([]);
     expect(await again.stat(key('kept'))).toEqual({ sizeBytes: 4 });
     expect((await stat(parent)).isDirectory()).toBe(true);
+  });
+
+  test('an object has another version once somebody touched it, by whatever means', async () => {
+    await put('touched', Buffer.from('first'));
+    const versions = [await store.versionOf?.(key('touched'))];
+    const file = fileURLToPath(store.url(key('touched')));
+    await writeFile(file, 'other');
+    versions.push(await store.versionOf?.(key('touched')));
+    await utimes(file, 1, 1);
+    versions.push(await store.versionOf?.(key('touched')));
+    expect(new Set(versions).size).toBe(3);
+    expect(await store.versionOf?.(key('nothing'))).toBeUndefined();
+    const [again, once] = [await store.versionOf?.(key('touched')), await store.versionOf?.(key('touched'))];
+    expect(again).toBe(once);
   });
 
   test('delete removes what an interrupted put of the key left, and no other', async () => {

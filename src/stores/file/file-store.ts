@@ -117,6 +117,17 @@ class FileStore implements ImageStore {
     });
   }
 
+  async versionOf(key: ObjectKey): Promise<string | undefined> {
+    const { path } = placeOf(this.#root, key);
+    return wrappingFsErrors(this.#doing('looking up an object'), async () => {
+      const found = await lstat(path, { bigint: true }).catch(undefinedWhenMissing);
+      // The time of change, too: a program may set that of modification as it likes.
+      return found === undefined
+        ? undefined
+        : [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join('.');
+    });
+  }
+
   async delete(key: ObjectKey): Promise<boolean> {
     const place = placeOf(this.#root, key);
     return wrappingFsErrors(this.#doing('deleting'), async () => {
