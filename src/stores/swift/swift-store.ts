@@ -46,6 +46,8 @@ class SwiftStore implements ImageStore {
   readonly #backend: Backend;
   readonly #places: SwiftPlaces;
   readonly #containers: SwiftContainers;
+  /** Keys that puts of this process are writing: Swift checks its condition before the bytes come, and two may pass. */
+  readonly #putting = new Set<ObjectKey>();
   /** Prefixes of the segments of running puts; `delete` leaves them alone. */
   readonly #running = new Set<string>();
 
@@ -64,13 +66,19 @@ class SwiftStore implements ImageStore {
   ): Promise<{ readonly sizeBytes: number }> {
     options.signal.throwIfAborted();
     const backend = this.#backend;
-    if ((await this.#head(key, options.signal)) !== undefined)
-      throw backend.error('ALREADY_EXISTS', `there is an object ${key}`);
-    await this.#checkRoom(options.expectedSizeBytes ?? 0);
-    const upload = new SwiftUpload({
-      ...{ backend, containers: this.#containers, places: this.#places, key, running: this.#running },
-    });
-    return { sizeBytes: await uploadInParts(source, upload, options) };
+    const taken = backend.error('ALREADY_EXISTS', `there is an object ${key}`);
+    if (this.#putting.has(key)) throw taken;
+    this.#putting.add(key);
+    try {
+      if ((await this.#head(key, options.signal)) !== undefined) throw taken;
+      await this.#checkRoom(options.expectedSizeBytes ?? 0);
+      const upload = new SwiftUpload({
+        ...{ backend, containers: this.#containers, places: this.#places, key, running: this.#running },
+      });
+      return { sizeBytes: await uploadInParts(source, upload, options) };
+    } finally {
+      this.#putting.delete(key);
+    }
   }
 
   async *read(

@@ -122,8 +122,9 @@ export class SwiftUpload implements PartSink {
   async #publish(call: BackendCall): Promise<Answer | undefined> {
     const { backend, key } = this.#options;
     const headers = { ...call.headers, 'if-none-match': '*', [MARK]: this.#mark };
-    const answer = await this.#put({ ...call, headers, accept: [...call.accept, 412] });
-    if (answer.status !== 412) return answer;
+    const answer = await this.#put({ ...call, headers, accept: [...call.accept, 409, 412] });
+    // 409: one with a later time stamp was there first.
+    if (answer.status !== 412 && answer.status !== 409) return answer;
     if (answer.attempt > 1 && (await this.#isOurs(call))) return undefined;
     throw backend.error('ALREADY_EXISTS', `there is an object ${key}`);
   }
