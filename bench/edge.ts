@@ -17,6 +17,8 @@ const SECONDS = benchOption('seconds', 3);
 const ONE_WAY_MS = benchOption('one-way-ms', 50);
 const IMAGES = 1000;
 const CHANGES = 40;
+/** Whose reads wait for their own last change, not for everybody's. */
+const CALLERS = 1000;
 const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 const PATCH_TYPE = 'application/openstack-images-v2.1-json-patch';
 
@@ -42,8 +44,11 @@ function reads(url: string): Promise<WrkResult> {
 function patches(node: TestNode, ids: readonly string[], connections: number, seconds: number): Promise<WrkResult> {
   const script = `local ids = {${ids.map((id) => `"${id}"`).join(',')}}
 headers["Content-Type"]="${PATCH_TYPE}"
+headers["X-Project-Id"]="default"
+headers["X-Roles"]="admin"
 request = function()
   n = n + 1
+  headers["X-User-Id"]="writer-" .. n % ${CALLERS}
   local body = '[{"op":"replace","path":"/min_ram","value":' .. n .. '}]'
   return wrk.format("PATCH", "/v2/images/" .. ids[n % #ids + 1], headers, body)
 end`;
