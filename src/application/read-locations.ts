@@ -127,12 +127,14 @@ class LocationsRead {
   }
 
   async #checked(location: Location): Promise<CheckedFile | undefined> {
-    const store = isOwn(this.#context, location) ? this.#context.stores.get(location.storeId) : undefined;
+    const { fileMap, sizeBytes } = this.#wanted.data;
+    // Without a map there is nothing to check by.
+    if (fileMap === null || !isOwn(this.#context, location)) return undefined;
+    const store = this.#context.stores.get(location.storeId);
     const versionNow = async (): Promise<string | undefined> => store?.versionOf?.(location.key);
     const version = await versionNow();
     if (version === undefined) return undefined;
-    const { fileMap, sizeBytes } = this.#wanted.data;
-    const file = [location.storeId, location.key, version, fileMap?.sha256 ?? ''].join(' ');
+    const file = [location.storeId, location.key, version, fileMap.sha256].join(' ');
     const flags = this.#context.verified.of(file, Math.ceil(sizeBytes / UNIT_BYTES));
     return { flags, isSame: async () => (await versionNow()) === version };
   }
