@@ -40,6 +40,7 @@ class SlowCatalog {
         upload: none,
         uploadsOfNode: () => [],
         garbage: () => [],
+        work: () => [],
         nodes: () => [],
         node: none,
         operation: none,

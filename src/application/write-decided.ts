@@ -106,6 +106,7 @@ function withImage(reader: CatalogReader, image: Image): CatalogReader {
     upload: (uploadId) => reader.upload(uploadId),
     uploadsOfNode: (nodeId) => reader.uploadsOfNode(nodeId),
     garbage: (place, limit) => reader.garbage(place, limit),
+    work: (nodeId, after, limit) => reader.work(nodeId, after, limit),
     nodes: () => reader.nodes(),
     node: (nodeId) => reader.node(nodeId),
     operation: (opId) => reader.operation(opId),

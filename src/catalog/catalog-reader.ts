@@ -18,6 +18,7 @@ import { ServiceError } from '../base/service-error.js';
 import { type ClusterNode, NODE_ROLES } from '../domain/cluster-node.js';
 import type { FeedState } from '../domain/feed-point.js';
 import type { Image } from '../domain/image.js';
+import { type ImageWork, WORK_KINDS } from '../domain/image-work.js';
 import { MEMBER_STATUSES, type Member } from '../domain/member.js';
 import { type Connection, integerAt, integerOrNullAt, type Row, textAt, textOrNullAt } from './connection.js';
 import { parseEvents } from './feed/event-text.js';
@@ -126,6 +127,23 @@ export class EmbeddedReader implements CatalogReader {
         nodeId: row[0] === '' ? null : asNodeId(textAt(row, 0)),
         storeId: asStoreId(textAt(row, 1)),
         key: keyAt(row, 2),
+      }));
+  }
+
+  work(nodeId: NodeId, after: ImageWork | undefined, limit: number): readonly ImageWork[] {
+    return this.#connection
+      .all(
+        'select kind, image_id from image_work where node_id = ? and (kind, image_id) > (?, ?) ' +
+          'order by kind, image_id limit ?',
+        nodeId,
+        after?.kind ?? '',
+        after?.imageId ?? '',
+        limit,
+      )
+      .map((row) => ({
+        nodeId,
+        kind: WORK_KINDS.find((kind) => kind === row[0]) ?? damaged('kind of work', row[0]),
+        imageId: idAt(row, 1),
       }));
   }
 

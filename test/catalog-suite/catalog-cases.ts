@@ -279,6 +279,20 @@ export function catalogCases(open: OpenCatalog): void {
       expect(found).toEqual([moved, undefined]);
     });
 
+    test('the work of a node is a set, listed in pages', async () => {
+      const works = [ID, OTHER].flatMap((imageId) =>
+        (['hash', 'repair'] as const).map((kind) => ({ nodeId: NODE, kind, imageId })),
+      );
+      await write(...works.map((work) => ({ kind: 'put-work', work }) as const));
+      const [first, second, third, last] = works.toSorted((a, b) => (a.kind < b.kind ? -1 : 1));
+      await write({ kind: 'put-work', work: works[0] ?? expect.fail() });
+      expect(await catalog.read((reader) => reader.work(NODE, undefined, 3))).toEqual([first, second, third]);
+      expect(await catalog.read((reader) => reader.work(NODE, third, 3))).toEqual([last]);
+      expect(await catalog.read((reader) => reader.work('other' as NodeId, undefined, 3))).toEqual([]);
+      await write(...works.slice(1).map((work) => ({ kind: 'remove-work', work }) as const));
+      expect(await catalog.read((reader) => reader.work(NODE, undefined, 3))).toEqual([works[0]]);
+    });
+
     test('uploads are leased and ended once; garbage is a set', async () => {
       const upload = {
         uploadId: 'u' as UploadId,

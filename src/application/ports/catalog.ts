@@ -8,6 +8,7 @@ import type { CatalogEvent } from '../../domain/catalog-event.js';
 import type { ClusterNode } from '../../domain/cluster-node.js';
 import type { FeedState } from '../../domain/feed-point.js';
 import type { ImageQuery } from '../../domain/image-query.js';
+import type { ImageWork } from '../../domain/image-work.js';
 import type { Image } from '../../domain/image.js';
 import type { Member } from '../../domain/member.js';
 import type { Point } from '../../domain/position.js';
@@ -46,6 +47,7 @@ export interface Garbage {
  *   NOT_FOUND when it is not.
  * - `insert-upload`, `delete-upload`: `delete-upload` of an absent row fails with NOT_FOUND.
  * - `add-garbage`, `remove-garbage`: no failure.
+ * - `put-work`, `remove-work`: no failure.
  * - `put-node`: adds the node, or replaces what is known of it; no failure.
  */
 export type Effect =
@@ -65,6 +67,8 @@ export type Effect =
   | { readonly kind: 'delete-upload'; readonly uploadId: UploadId }
   | { readonly kind: 'add-garbage'; readonly garbage: Garbage }
   | { readonly kind: 'remove-garbage'; readonly garbage: Garbage }
+  | { readonly kind: 'put-work'; readonly work: ImageWork }
+  | { readonly kind: 'remove-work'; readonly work: ImageWork }
   | { readonly kind: 'put-node'; readonly node: ClusterNode };
 
 /** The point of a write, with the operation that made it. */
@@ -103,6 +107,8 @@ export interface CatalogReader {
     place: { readonly nodeId: NodeId; readonly unnamed: boolean; readonly storeIds: readonly StoreId[] },
     limit: number,
   ): readonly Garbage[];
+  /** At most `limit` pieces of work that the node has, in a fixed order, after this one. */
+  work(nodeId: NodeId, after: ImageWork | undefined, limit: number): readonly ImageWork[];
   /** The nodes of the cluster, ordered by site and id. */
   nodes(): readonly ClusterNode[];
   node(id: NodeId): ClusterNode | undefined;

@@ -47,6 +47,8 @@ function eventOf(effect: Effect): readonly (readonly Cell[])[] {
     case 'delete-upload':
     case 'add-garbage':
     case 'remove-garbage':
+    case 'put-work':
+    case 'remove-work':
     case 'put-node':
       return [];
   }

@@ -3,6 +3,7 @@ import { assert } from '../../base/assert.js';
 import type { Reason } from '../../base/error-table.js';
 import type { Effect, Garbage } from '../../application/ports/catalog.js';
 import { dataOf, type Image } from '../../domain/image.js';
+import type { ImageWork } from '../../domain/image-work.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
 import type { SqlValue } from '../connection.js';
 import { valuesOf } from '../image-row.js';
@@ -70,6 +71,10 @@ function compileEffect(effect: Effect): readonly Step[] {
       return [{ statement: 'addGarbage', values: garbageValues(effect.garbage) }];
     case 'remove-garbage':
       return [{ statement: 'removeGarbage', values: garbageValues(effect.garbage) }];
+    case 'put-work':
+      return [{ statement: 'putWork', values: workValues(effect.work) }];
+    case 'remove-work':
+      return [{ statement: 'removeWork', values: workValues(effect.work) }];
     case 'put-node': {
       const { id, role, site, version, httpUrl, grpcAddress, stores, publicKey, seenAtMs } = effect.node;
       return [
@@ -84,6 +89,10 @@ function compileEffect(effect: Effect): readonly Step[] {
 
 function garbageValues({ nodeId, storeId, key }: Garbage): readonly SqlValue[] {
   return [nodeId ?? '', storeId, key];
+}
+
+function workValues({ nodeId, kind, imageId }: ImageWork): readonly SqlValue[] {
+  return [nodeId, kind, imageId];
 }
 
 function insertImage(image: Image): readonly Step[] {

@@ -23,6 +23,8 @@ const named = (kind: string, index: number, reads = false) => {
 };
 const garbage = (values: Values): readonly Touched[] => [{ thing: `garbage ${JSON.stringify(values)}`, reads: false }];
 
+const work = (values: Values): readonly Touched[] => [{ thing: `work ${JSON.stringify(values)}`, reads: false }];
+
 const TOUCHES: Readonly<Record<StatementName, (values: Values) => readonly Touched[]>> = {
   insertOperation: named('operation', 0),
   insertImage: named('image', 0),
@@ -56,6 +58,8 @@ const TOUCHES: Readonly<Record<StatementName, (values: Values) => readonly Touch
   deleteUpload: named('upload', 0),
   addGarbage: garbage,
   removeGarbage: garbage,
+  putWork: work,
+  removeWork: work,
   putNode: named('node', 0),
 };
 

@@ -1,0 +1,15 @@
+import type { ImageId, NodeId } from '../base/brand.js';
+
+/**
+ * What a node may have to do to an image of its own accord. `hash`: read the data of a location that nobody has read to the end,
+ * for its digests. `repair`: replace the data at a damaged location.
+ */
+export const WORK_KINDS = ['hash', 'repair'] as const;
+export type WorkKind = (typeof WORK_KINDS)[number];
+
+/** One of these for one node; an image has at most one of a kind at a node. */
+export interface ImageWork {
+  readonly nodeId: NodeId;
+  readonly kind: WorkKind;
+  readonly imageId: ImageId;
+}
