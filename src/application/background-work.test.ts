@@ -48,7 +48,7 @@ function worker(rows: ImageWork[], hash: DoWork): { readonly work: BackgroundWor
   return { work: new BackgroundWork({ list, timer, log }, { hash, repair: none }), timer };
 }
 
-const rowOf = (imageId: ImageId): ImageWork => ({ nodeId, kind: 'hash', imageId });
+const rowOf = (imageId: ImageId): ImageWork => ({ nodeId, kind: 'hash', imageId, candidate: null });
 
 describe('background work', () => {
   test('is all done, a few pieces at a time, however much there is', async () => {

@@ -7,8 +7,14 @@ import type { ImageWork, WorkKind } from '../domain/image-work.js';
 import type { Log } from './log.js';
 import type { Timer } from './ports/clock.js';
 
-/** Does one piece. The signal fires when it is wanted no more. What it throws is logged, and the piece is tried again later. */
-export type DoWork = (imageId: ImageId, signal: AbortSignal) => Promise<void>;
+/**
+ * Does one piece that has failed so often since the node started. The signal fires when it is wanted no more. What it throws is logged,
+ * and the piece is tried again later.
+ */
+export type DoWork = (imageId: ImageId, signal: AbortSignal, failures: number) => Promise<void>;
+
+/** At most `limit` pieces of this node's, in a fixed order, after this one. */
+export type ListWork = (after: ImageWork | undefined, limit: number) => Promise<readonly ImageWork[]>;
 
 const RUNNING_MAX = 2;
 const PAGE = 100;
@@ -20,15 +26,14 @@ const LONGEST_PAUSE_MS = 3_600_000;
 const FAILED_MAX = 10_000;
 
 interface WorkContext {
-  /** At most `limit` pieces of this node's, in a fixed order, after this one. */
-  list(after: ImageWork | undefined, limit: number): Promise<readonly ImageWork[]>;
+  readonly list: ListWork;
   readonly timer: Timer;
   readonly log: Log;
 }
 
 interface Pause {
   readonly untilMs: number;
-  readonly nextMs: number;
+  readonly failures: number;
 }
 
 export class BackgroundWork {
@@ -114,21 +119,22 @@ export class BackgroundWork {
 
   async #do(work: ImageWork, name: string, signal: AbortSignal): Promise<void> {
     const { kind, imageId } = work;
+    const failures = this.#paused.get(name)?.failures ?? 0;
     try {
-      await this.#kinds[kind](imageId, signal);
+      await this.#kinds[kind](imageId, signal, failures);
       // A copy of the catalog may still list what was just done.
-      this.#pause(name, FIRST_PAUSE_MS, FIRST_PAUSE_MS);
+      this.#pause(name, FIRST_PAUSE_MS, 0);
     } catch (error) {
       if (signal.aborted) return;
-      const pauseMs = this.#paused.get(name)?.nextMs ?? FIRST_PAUSE_MS;
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
       this.#context.log.warn({ err: error, kind, imageId, pauseMs }, 'background work failed, will be tried again');
-      this.#pause(name, pauseMs, Math.min(pauseMs * 2, LONGEST_PAUSE_MS));
+      this.#pause(name, pauseMs, failures + 1);
     }
   }
 
-  #pause(name: string, pauseMs: number, nextMs: number): void {
+  #pause(name: string, pauseMs: number, failures: number): void {
     this.#paused.delete(name);
-    this.#paused.set(name, { untilMs: this.#context.timer.elapsedMs() + pauseMs, nextMs });
+    this.#paused.set(name, { untilMs: this.#context.timer.elapsedMs() + pauseMs, failures });
     const [oldest] = this.#paused.keys();
     if (this.#paused.size > FAILED_MAX && oldest !== undefined) this.#paused.delete(oldest);
   }

@@ -18,4 +18,8 @@ export interface DataContext extends CatalogContext, ReadingContext {
   readonly garbage: GarbageCollector;
   readonly hashingAlgorithm: string;
   readonly formatMatch: FormatMatch;
+  /** Whether data that lies somewhere already is read for its digests. */
+  readonly secureHash: boolean;
+  /** An image that waits for such data is queued again after so many failures to read it. */
+  readonly hashAttempts: number;
 }

@@ -2,7 +2,7 @@
 import { asStoreId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
-import { dataOf, type Image } from '../domain/image.js';
+import { commonOf, dataOf, type Image } from '../domain/image.js';
 import { changeLocations, type ExpectedData, removeLocations } from '../domain/location-change.js';
 import { authorize } from '../domain/policy.js';
 import { parseLocationUrl } from '../domain/location-url.js';
@@ -10,7 +10,7 @@ import type { CatalogContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
 import { garbageBetween } from './delete-image.js';
 import { findImage } from './find-image.js';
-import { findLocation, type LocationContext } from './find-location.js';
+import { findLocation, hashEffects, type LocationContext } from './find-location.js';
 import type { Garbage } from './ports/catalog.js';
 import { type ChangedImage, garbageEffects } from './update-image.js';
 
@@ -28,8 +28,8 @@ export async function imageWithLocations(
 }
 
 /**
- * Makes a queued image active with data that lies somewhere already (Images API v2 §6.9.2). STATE_CONFLICT: not queued. Others:
- * see findLocation and changeLocations.
+ * Makes a queued image active with data that lies somewhere already (Images API v2 §6.9.2); one whose data is said to have certain
+ * digests is importing until it was read. STATE_CONFLICT: not queued. Others: see findLocation and changeLocations.
  */
 export async function addImageLocation(
   context: LocationContext,
@@ -43,8 +43,12 @@ export async function addImageLocation(
 ): Promise<Image> {
   const { imageId: id, requestId, url, expected } = request;
   parseLocationUrl(url);
-  await context.catalog.read((reader) => authorize('add_image_location', caller, findImage(reader, caller, id)));
-  const found = await findLocation(context, caller, { url, metadata: new Map(), expected });
+  const named = await context.catalog.read((reader) => {
+    const image = findImage(reader, caller, id);
+    authorize('add_image_location', caller, image);
+    return image;
+  });
+  const found = await findLocation(context, caller, named, { url, metadata: new Map(), expected });
   return changeImage(context, caller, { id, requestId, expectVersion: undefined, change: 'add location' }, (before) => {
     authorize('add_image_location', caller, before);
     if (before.status !== 'queued')
@@ -56,8 +60,12 @@ export async function addImageLocation(
     // Here any algorithm that the image may name will do.
     const hashingAlgorithm = expected?.osHashAlgo ?? context.hashingAlgorithm;
     const changed = changeLocations(before, { kind: 'add', found, index: null }, { caller, rules, hashingAlgorithm });
-    const after = { ...changed, version: before.version + 1, updatedAtMs: context.clock.nowMs() };
-    return { image: after, effects: [{ kind: 'update-image', before, after }] };
+    // What was said of the data holds once it was read.
+    const waits = context.secureHash && expected !== null;
+    const next: Image = waits ? { ...commonOf(before), status: 'importing' } : changed;
+    const after = { ...next, version: before.version + 1, updatedAtMs: context.clock.nowMs() };
+    const work = hashEffects(context, before, waits ? found : null);
+    return { image: after, effects: [{ kind: 'update-image', before, after }, ...work] };
   });
 }
 

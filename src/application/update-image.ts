@@ -7,7 +7,7 @@ import { authorize } from '../domain/policy.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
 import { garbageBetween } from './delete-image.js';
 import { findImage } from './find-image.js';
-import { findLocation, type LocationContext, type NamedLocation } from './find-location.js';
+import { findLocation, hashEffects, type LocationContext, type NamedLocation } from './find-location.js';
 import type { Effect, Garbage } from './ports/catalog.js';
 
 /** A change as it is asked for: a location that is to be added is named, not found yet. */
@@ -44,7 +44,9 @@ export async function updateImage(
       nowMs: context.clock.nowMs(),
     });
     garbage = garbageBetween(before, after);
-    return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage)] };
+    const adds = changes.some((change) => change.field === 'location' && change.change.kind === 'add');
+    const work = adds ? hashEffects(context, before, null) : [];
+    return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage), ...work] };
   });
   return { image, garbage };
 }
@@ -65,17 +67,22 @@ async function foundChanges(
   const quota = context.rules.limits.imageLocationQuota;
   if (exceeds(additions, quota))
     throw new ServiceError('LIMIT_EXCEEDED', `an image may have at most ${quota} locations`);
-  if (additions > 0)
-    await context.catalog.read((reader) =>
-      authorize('set_image_location', caller, findImage(reader, caller, request.id)),
-    );
+  let image: Image | undefined;
   const found: ImageChange[] = [];
   for (const change of changes)
     if (change.field !== 'new-location') found.push(change);
-    else
-      found.push({
-        field: 'location',
-        change: { kind: 'add', found: await findLocation(context, caller, change.named), index: change.index },
-      });
+    else {
+      image ??= await imageToAddTo(context, caller, request.id);
+      const added = await findLocation(context, caller, image, change.named);
+      found.push({ field: 'location', change: { kind: 'add', found: added, index: change.index } });
+    }
   return found;
+}
+
+async function imageToAddTo(context: LocationContext, caller: Caller, imageId: string): Promise<Image> {
+  return context.catalog.read((reader) => {
+    const image = findImage(reader, caller, imageId);
+    authorize('set_image_location', caller, image);
+    return image;
+  });
 }

@@ -41,6 +41,7 @@ class SlowCatalog {
         uploadsOfNode: () => [],
         garbage: () => [],
         work: () => [],
+        workOf: () => undefined,
         nodes: () => [],
         node: none,
         operation: none,

@@ -107,6 +107,7 @@ function withImage(reader: CatalogReader, image: Image): CatalogReader {
     uploadsOfNode: (nodeId) => reader.uploadsOfNode(nodeId),
     garbage: (place, limit) => reader.garbage(place, limit),
     work: (nodeId, after, limit) => reader.work(nodeId, after, limit),
+    workOf: (name) => reader.workOf(name),
     nodes: () => reader.nodes(),
     node: (nodeId) => reader.node(nodeId),
     operation: (opId) => reader.operation(opId),

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { DataContext } from '../application/data-context.js';
+import { BackgroundWork, type ListWork } from '../application/background-work.js';
 import { EventFeed } from '../application/event-feed.js';
 import { FailedLocations } from '../application/failed-locations.js';
 import { FileMaps } from '../application/file-maps.js';
 import { VerifiedUnits } from '../application/verified-units.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
+import { hashData } from '../application/hash-data.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
@@ -82,6 +84,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   // One that has no copy of the catalog yet recovers when it comes.
   if (role.catalog.status().ok) await recoverOrWarn(context);
 
+  const work = backgroundWorkOf(context, role);
   const view = new ImageView({
     protection: context.protection,
     showLocations: config.images.showMultipleLocations,
@@ -90,11 +93,11 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     url: (location) => urlOf(context, location),
   });
   const local = new CatalogService(context, view, {
-    stopUpload: (image) => stopUpload(context, image.id),
+    stopUpload: (image) => stopWork(context, work, image.id),
     clear: (garbage) => clearNow(context, garbage),
   });
   const { catalog, reading, checkAge, refresh } = role.services(local, {
-    stopUpload: (imageId) => stopUpload(context, imageId),
+    stopUpload: (imageId) => stopWork(context, work, imageId),
     advanced: onceThen(
       () => void recoverOrWarn(context),
       () => clearLater(context),
@@ -121,6 +124,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       await role.opened();
     },
     async close() {
+      await work.close();
       await authenticator.close();
       await digester.close();
       await role.close();
@@ -157,6 +161,8 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,
+    secureHash: config.images.doSecureHash,
+    hashAttempts: config.images.httpRetries,
   };
 }
 
@@ -197,6 +203,34 @@ function urlOf(context: DataContext, location: Location): string {
   const { nodeId, storeId, key } = location;
   const store = isOwn(context, location) ? context.stores.get(storeId) : undefined;
   return store?.url(key) ?? `oriel://${nodeId ?? 'authority'}/${storeId}/${key}`;
+}
+
+/** What the node does of its own accord, from now on. */
+function backgroundWorkOf(context: DataContext, { catalog, commands }: NodeRole): BackgroundWork {
+  const { nodeId, log } = context;
+  const list: ListWork = (after, limit) => catalog.read((reader) => reader.work(nodeId, after, limit));
+  const work = new BackgroundWork(
+    { list, timer: systemTimer, log },
+    {
+      // Locations are found, and changed, where the catalog is written.
+      hash: (imageId, signal, failures) =>
+        commands === null ? hashData(context, imageId, signal, failures) : Promise.reject(notHere()),
+      repair: () => Promise.reject(notHere()),
+    },
+  );
+  catalog.onAdvance(() => work.wake());
+  work.wake();
+  return work;
+}
+
+function notHere(): ServiceError {
+  return new ServiceError('STATE_CONFLICT', 'this node does no such work: it was the authority once');
+}
+
+function stopWork(context: DataContext, work: BackgroundWork, imageIdText: string): void {
+  const imageId = asImageId(imageIdText);
+  if (imageId !== undefined) work.stop(imageId);
+  stopUpload(context, imageIdText);
 }
 
 function stopUpload({ uploads }: DataContext, imageIdText: string): void {

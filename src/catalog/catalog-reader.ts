@@ -18,11 +18,12 @@ import { ServiceError } from '../base/service-error.js';
 import { type ClusterNode, NODE_ROLES } from '../domain/cluster-node.js';
 import type { FeedState } from '../domain/feed-point.js';
 import type { Image } from '../domain/image.js';
-import { type ImageWork, WORK_KINDS } from '../domain/image-work.js';
+import type { ImageWork, WorkName } from '../domain/image-work.js';
 import { MEMBER_STATUSES, type Member } from '../domain/member.js';
 import { type Connection, integerAt, integerOrNullAt, type Row, textAt, textOrNullAt } from './connection.js';
 import { parseEvents } from './feed/event-text.js';
 import { IMAGE_COLUMNS, imageOfRow } from './image-row.js';
+import { WORK_COLUMNS, workOfRow } from './image-work-row.js';
 
 const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
 const VERSION = 'select version from images where id = ?';
@@ -130,21 +131,23 @@ export class EmbeddedReader implements CatalogReader {
       }));
   }
 
-  work(nodeId: NodeId, after: ImageWork | undefined, limit: number): readonly ImageWork[] {
+  work(nodeId: NodeId, after: WorkName | undefined, limit: number): readonly ImageWork[] {
     return this.#connection
       .all(
-        'select kind, image_id from image_work where node_id = ? and (kind, image_id) > (?, ?) ' +
+        `select ${WORK_COLUMNS} from image_work where node_id = ? and (kind, image_id) > (?, ?) ` +
           'order by kind, image_id limit ?',
         nodeId,
         after?.kind ?? '',
         after?.imageId ?? '',
         limit,
       )
-      .map((row) => ({
-        nodeId,
-        kind: WORK_KINDS.find((kind) => kind === row[0]) ?? damaged('kind of work', row[0]),
-        imageId: idAt(row, 1),
-      }));
+      .map(workOfRow);
+  }
+
+  workOf({ nodeId, kind, imageId }: WorkName): ImageWork | undefined {
+    const where = 'node_id = ? and kind = ? and image_id = ?';
+    const row = this.#connection.get(`select ${WORK_COLUMNS} from image_work where ${where}`, nodeId, kind, imageId);
+    return row === undefined ? undefined : workOfRow(row);
   }
 
   nodes(): readonly ClusterNode[] {

@@ -70,7 +70,7 @@ export function valuesOf(image: Image): readonly SqlValue[] {
     data?.fileMap == null ? null : JSON.stringify(data.fileMap),
     JSON.stringify(image.tags),
     JSON.stringify([...image.properties]),
-    JSON.stringify((data?.locations ?? []).map((location) => ({ ...location, metadata: [...location.metadata] }))),
+    JSON.stringify((data?.locations ?? []).map(locationValue)),
   ];
 }
 
@@ -127,7 +127,13 @@ function dataOfRow(row: Row): ImageData {
   };
 }
 
-function locationOf(value: unknown): Location {
+/** A location as it is kept in JSON. */
+export function locationValue(location: Location): object {
+  return { ...location, metadata: [...location.metadata] };
+}
+
+/** @throws ServiceError DATA_CORRUPT when the value is no location. */
+export function locationOf(value: unknown): Location {
   const fields = fieldsOf('location', value);
   return {
     id: asText('location id', fields.get('id')),
@@ -144,11 +150,13 @@ function locationOf(value: unknown): Location {
 function fileMapOf(value: unknown): FileMapRef {
   const fields = fieldsOf('file map', value);
   const sizeBytes = fields.get('sizeBytes');
+  const nodeId = fields.get('nodeId');
   return {
     storeId: asStoreId(asText('file map store', fields.get('storeId'))),
     key: keyOf(fields.get('key')),
     sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : damaged('file map size', sizeBytes),
     sha256: asText('file map digest', fields.get('sha256')),
+    ...(nodeId == null ? {} : { nodeId: asNodeId(asText('file map node', nodeId)) }),
   };
 }
 

@@ -157,6 +157,8 @@ function compileImages(raw: RawOptions['images'], context: Context): Config['ima
     showDirectUrl: raw.show_direct_url,
     showMultipleLocations: raw.show_multiple_locations,
     hashingAlgorithm: raw.hashing_algorithm,
+    doSecureHash: raw.do_secure_hash,
+    httpRetries: raw.http_retries,
     diskFormats: raw.disk_formats,
     containerFormats: raw.container_formats,
     formatMatch: raw.format_match,

@@ -126,6 +126,8 @@ export interface ImagesConfig {
   readonly showDirectUrl: boolean;
   readonly showMultipleLocations: boolean;
   readonly hashingAlgorithm: string;
+  readonly doSecureHash: boolean;
+  readonly httpRetries: number;
   readonly diskFormats: readonly string[];
   readonly containerFormats: readonly string[];
   readonly formatMatch: 'strict' | 'warn' | 'off';

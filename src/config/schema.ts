@@ -132,6 +132,12 @@ const images = Type.Object(
     show_direct_url: toggle(false, 'Shows direct_url to everyone who may see the image.'),
     show_multiple_locations: toggle(false, 'Shows and takes locations in the image itself.'),
     hashing_algorithm: text('sha512', 'The algorithm of os_hash_value.', 'a digest algorithm of this Node.js'),
+    do_secure_hash: toggle(true, 'Reads data that is added by its URL, for its digests.'),
+    http_retries: integer(
+      3,
+      { min: 1, max: 100 },
+      'Attempts to read such data before an image that waits for it is queued again.',
+    ),
     disk_formats: textList(DISK_FORMATS, 'Disk formats accepted.'),
     container_formats: textList(CONTAINER_FORMATS, 'Container formats accepted.'),
     format_match: choice(['strict', 'warn', 'off'], 'strict', 'What happens when data is not of its disk_format.'),

@@ -77,7 +77,7 @@ const add = (
   more: { sizeBytes?: number; expected?: ExpectedData; index?: number } = {},
 ): LocationChange => ({
   kind: 'add',
-  found: { location: added, sizeBytes: more.sizeBytes ?? 10, expected: more.expected ?? null },
+  found: { location: added, sizeBytes: more.sizeBytes ?? 10, virtualSizeBytes: null, expected: more.expected ?? null },
   index: more.index ?? null,
 });
 const idsOf = (image: Image | Reason): unknown =>

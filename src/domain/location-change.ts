@@ -18,6 +18,8 @@ export interface ExpectedData {
 export interface FoundLocation {
   readonly location: Location;
   readonly sizeBytes: number;
+  /** null: not known, or the format has none. */
+  readonly virtualSizeBytes: number | null;
   readonly expected: ExpectedData | null;
 }
 
@@ -101,7 +103,11 @@ function addLocation(image: Image, found: FoundLocation, index: number | null, c
 }
 
 // Reference §13 D15: digests that nobody compared with the data say so, by the state of the location.
-function activated(image: Image, { sizeBytes, expected }: FoundLocation, locations: readonly Location[]): Image {
+function activated(
+  image: Image,
+  { sizeBytes, virtualSizeBytes, expected }: FoundLocation,
+  locations: readonly Location[],
+): Image {
   for (const [name, value] of [
     ['disk_format', image.diskFormat],
     ['container_format', image.containerFormat],
@@ -109,7 +115,7 @@ function activated(image: Image, { sizeBytes, expected }: FoundLocation, locatio
     if (value === null)
       throw new ServiceError('INVALID_ARGUMENT', `Property ${name} must be set prior to saving data.`);
   const digests = expected ?? { checksum: null, osHashAlgo: null, osHashValue: null };
-  return withData(image, { sizeBytes, virtualSizeBytes: null, ...digests, locations, fileMap: null });
+  return withData(image, { sizeBytes, virtualSizeBytes, ...digests, locations, fileMap: null });
 }
 
 /**

@@ -25,6 +25,8 @@ export interface FileMapRef {
   readonly sizeBytes: number;
   /** SHA-256 of the map object, lower-case hex. */
   readonly sha256: string;
+  /** Whose store it is in when it lies beside no location: the node read data that lies elsewhere. */
+  readonly nodeId?: NodeId;
 }
 
 /** An object, and the node whose store it is in. */
@@ -55,13 +57,14 @@ export function objectsOf(location: Location): readonly ObjectPlace[] {
  */
 export function mapPlaces(map: FileMapRef, locations: readonly Location[]): readonly ObjectPlace[] {
   const beside = locations.flatMap((location) => mapBeside(location) ?? []);
+  if (map.nodeId !== undefined) return [{ nodeId: map.nodeId, storeId: map.storeId, key: map.key }, ...beside];
   if (beside.some((place) => place.storeId === map.storeId && place.key === map.key)) return beside;
   return [{ nodeId: locations[0]?.nodeId ?? null, storeId: map.storeId, key: map.key }, ...beside];
 }
 
 /** The reference to the map when only these locations are left; null when no map is left either. */
 export function mapLeft(map: FileMapRef | null, left: readonly Location[]): FileMapRef | null {
-  if (map === null) return null;
+  if (map === null || map.nodeId !== undefined) return map;
   const places = left.flatMap((location) => mapBeside(location) ?? []);
   if (places.some(({ storeId, key }) => storeId === map.storeId && key === map.key)) return map;
   const [place] = places;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog, Effect } from '../../src/application/ports/catalog.js';
 import type { ImageId, NodeId, ObjectKey, ProjectId, StoreId, UploadId } from '../../src/base/brand.js';
 import type { ClusterNode } from '../../src/domain/cluster-node.js';
+import type { FoundLocation } from '../../src/domain/location-change.js';
 import type { Image, ImageCommon, ImageState } from '../../src/domain/image.js';
 import type { ImageQuery } from '../../src/domain/image-query.js';
 import type { Member } from '../../src/domain/member.js';
@@ -280,14 +281,29 @@ export function catalogCases(open: OpenCatalog): void {
     });
 
     test('the work of a node is a set, listed in pages', async () => {
+      const candidate: FoundLocation = {
+        location: {
+          ...{ id: 'l', nodeId: NODE, storeId: 's' as StoreId, key: 'k' as ObjectKey },
+          ...{ metadata: new Map([['a', 'b']]), digest: 'unverified', created: false },
+        },
+        sizeBytes: 5,
+        virtualSizeBytes: 7,
+        expected: { checksum: null, osHashAlgo: 'sha512', osHashValue: 'ab' },
+      };
       const works = [ID, OTHER].flatMap((imageId) =>
-        (['hash', 'repair'] as const).map((kind) => ({ nodeId: NODE, kind, imageId })),
+        (['hash', 'repair'] as const).map((kind) => ({
+          nodeId: NODE,
+          kind,
+          imageId,
+          candidate: kind === 'hash' ? candidate : null,
+        })),
       );
       await write(...works.map((work) => ({ kind: 'put-work', work }) as const));
       const [first, second, third, last] = works.toSorted((a, b) => (a.kind < b.kind ? -1 : 1));
       await write({ kind: 'put-work', work: works[0] ?? expect.fail() });
       expect(await catalog.read((reader) => reader.work(NODE, undefined, 3))).toEqual([first, second, third]);
       expect(await catalog.read((reader) => reader.work(NODE, third, 3))).toEqual([last]);
+      expect(await catalog.read((reader) => works.map((work) => reader.workOf(work)))).toEqual(works);
       expect(await catalog.read((reader) => reader.work('other' as NodeId, undefined, 3))).toEqual([]);
       await write(...works.slice(1).map((work) => ({ kind: 'remove-work', work }) as const));
       expect(await catalog.read((reader) => reader.work(NODE, undefined, 3))).toEqual([works[0]]);

@@ -36,7 +36,10 @@ function bucket(name: string): ImageStore {
       asked.push(key);
       return Promise.resolve(key.endsWith('missing') ? undefined : { sizeBytes: key.endsWith('long') ? 8 : 7 });
     },
-    ...{ put: refuse, read: refuse, delete: refuse, capacity: refuse, check: refuse, url: refuse },
+    async *read() {
+      yield await Promise.resolve(new Uint8Array(7));
+    },
+    ...{ put: refuse, delete: refuse, capacity: refuse, check: refuse, url: refuse },
   };
 }
 
@@ -64,6 +67,7 @@ beforeAll(async () => {
   context = {
     ...{ catalog, stores, nodeId: asNodeId('n1'), hashingAlgorithm: 'sha512', turns: new ImageTurns() },
     ...{ clock: { nowMs: () => Date.now() }, ids: { uuid: () => randomUUID() }, protection: NO_PROTECTION },
+    ...{ secureHash: true, formatMatch: 'strict', log },
     rules: { limits, diskFormats: ['raw'], containerFormats: ['bare'] },
   };
 });

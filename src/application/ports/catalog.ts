@@ -8,7 +8,7 @@ import type { CatalogEvent } from '../../domain/catalog-event.js';
 import type { ClusterNode } from '../../domain/cluster-node.js';
 import type { FeedState } from '../../domain/feed-point.js';
 import type { ImageQuery } from '../../domain/image-query.js';
-import type { ImageWork } from '../../domain/image-work.js';
+import type { ImageWork, WorkName } from '../../domain/image-work.js';
 import type { Image } from '../../domain/image.js';
 import type { Member } from '../../domain/member.js';
 import type { Point } from '../../domain/position.js';
@@ -47,7 +47,7 @@ export interface Garbage {
  *   NOT_FOUND when it is not.
  * - `insert-upload`, `delete-upload`: `delete-upload` of an absent row fails with NOT_FOUND.
  * - `add-garbage`, `remove-garbage`: no failure.
- * - `put-work`, `remove-work`: no failure.
+ * - `put-work`: does nothing when there is such a piece; `remove-work`: no failure.
  * - `put-node`: adds the node, or replaces what is known of it; no failure.
  */
 export type Effect =
@@ -68,7 +68,7 @@ export type Effect =
   | { readonly kind: 'add-garbage'; readonly garbage: Garbage }
   | { readonly kind: 'remove-garbage'; readonly garbage: Garbage }
   | { readonly kind: 'put-work'; readonly work: ImageWork }
-  | { readonly kind: 'remove-work'; readonly work: ImageWork }
+  | { readonly kind: 'remove-work'; readonly work: WorkName }
   | { readonly kind: 'put-node'; readonly node: ClusterNode };
 
 /** The point of a write, with the operation that made it. */
@@ -108,7 +108,8 @@ export interface CatalogReader {
     limit: number,
   ): readonly Garbage[];
   /** At most `limit` pieces of work that the node has, in a fixed order, after this one. */
-  work(nodeId: NodeId, after: ImageWork | undefined, limit: number): readonly ImageWork[];
+  work(nodeId: NodeId, after: WorkName | undefined, limit: number): readonly ImageWork[];
+  workOf(name: WorkName): ImageWork | undefined;
   /** The nodes of the cluster, ordered by site and id. */
   nodes(): readonly ClusterNode[];
   node(id: NodeId): ClusterNode | undefined;

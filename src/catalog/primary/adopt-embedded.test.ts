@@ -29,7 +29,7 @@ async function embeddedCatalog(path: string): Promise<void> {
   effects.push(
     { kind: 'delete-image', before: second, deletedAtMs: 9, members: [] },
     { kind: 'add-garbage', garbage: { nodeId: null, storeId: 's' as StoreId, key: 'k' as ObjectKey } },
-    { kind: 'put-work', work: { nodeId: 'n' as NodeId, kind: 'hash', imageId: first.id } },
+    { kind: 'put-work', work: { nodeId: 'n' as NodeId, kind: 'hash', imageId: first.id, candidate: null } },
     {
       kind: 'insert-member',
       member: { imageId: first.id, memberId: 'q' as ProjectId, status: 'accepted', createdAtMs: 1, updatedAtMs: 1 },

@@ -3,10 +3,11 @@ import { assert } from '../../base/assert.js';
 import type { Reason } from '../../base/error-table.js';
 import type { Effect, Garbage } from '../../application/ports/catalog.js';
 import { dataOf, type Image } from '../../domain/image.js';
-import type { ImageWork } from '../../domain/image-work.js';
+import type { WorkName } from '../../domain/image-work.js';
 import { MEMBER_STATUSES, type Member } from '../../domain/member.js';
 import type { SqlValue } from '../connection.js';
 import { valuesOf } from '../image-row.js';
+import { candidateText } from '../image-work-row.js';
 import { creationTerms, factHash, orderedTerms, ownerHash, UNLISTED_STATUSES, visibilityNumber } from '../terms.js';
 import { LISTING_KEYS, type ListingKey, type StatementName } from './statements.js';
 
@@ -72,7 +73,7 @@ function compileEffect(effect: Effect): readonly Step[] {
     case 'remove-garbage':
       return [{ statement: 'removeGarbage', values: garbageValues(effect.garbage) }];
     case 'put-work':
-      return [{ statement: 'putWork', values: workValues(effect.work) }];
+      return [{ statement: 'putWork', values: [...workValues(effect.work), candidateText(effect.work)] }];
     case 'remove-work':
       return [{ statement: 'removeWork', values: workValues(effect.work) }];
     case 'put-node': {
@@ -91,7 +92,7 @@ function garbageValues({ nodeId, storeId, key }: Garbage): readonly SqlValue[] {
   return [nodeId ?? '', storeId, key];
 }
 
-function workValues({ nodeId, kind, imageId }: ImageWork): readonly SqlValue[] {
+function workValues({ nodeId, kind, imageId }: WorkName): readonly SqlValue[] {
   return [nodeId, kind, imageId];
 }
 

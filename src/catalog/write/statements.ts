@@ -103,7 +103,7 @@ export const STATEMENTS = {
   deleteUpload: 'delete from uploads where upload_id = ?',
   addGarbage: 'insert or ignore into garbage (node_id, store_id, object_key) values (?, ?, ?)',
   removeGarbage: 'delete from garbage where node_id = ? and store_id = ? and object_key = ?',
-  putWork: 'insert or ignore into image_work (node_id, kind, image_id) values (?, ?, ?)',
+  putWork: 'insert or ignore into image_work (node_id, kind, image_id, candidate) values (?, ?, ?, ?)',
   removeWork: 'delete from image_work where node_id = ? and kind = ? and image_id = ?',
   putNode:
     'insert or replace into nodes (node_id, role, site, version, http_url, grpc_address, stores, public_key, seen_at) ' +
