@@ -17,6 +17,7 @@ import { isReached } from '../../domain/position.js';
 import { type FileFacts, positionText } from './file-facts.js';
 import { Generations } from './generations.js';
 import { LastNews } from './last-news.js';
+import { Paced } from './paced.js';
 import { PositionWaiters } from './position-waiters.js';
 import type { ReplicaLog } from './replica-log.js';
 import { messageOf, saysDamaged } from './sync-failure.js';
@@ -63,6 +64,9 @@ export async function openReplicaCatalog(options: ReplicaCatalogOptions): Promis
   return catalog;
 }
 
+/** A sync costs a call of the primary, two flushes here and a look at the file, whatever it brings. */
+const TOLD_LIMIT = { most: 4, spanMs: 200 };
+
 /** The catalog of a node that holds a replica: reads of its own file, in the order of the cluster's history. */
 export class ReplicaCatalog implements Catalog {
   readonly #waitTimeoutMs: number;
@@ -71,6 +75,7 @@ export class ReplicaCatalog implements Catalog {
   readonly #generations: Generations;
   readonly #keeper: CopyKeeper;
   readonly #sync: SyncSupervisor;
+  readonly #told: Paced;
   readonly #news: LastNews;
   readonly #waiters = new PositionWaiters();
   readonly #listeners = new Set<(position: Position) => void>();
@@ -92,6 +97,7 @@ export class ReplicaCatalog implements Catalog {
       { onSynced: () => this.#keeper.onSynced(), onFailed: (failure) => this.#onFailed(failure) },
     );
     const listener = { onFresh: (facts: FileFacts, syncedAtMs?: number) => this.#onFresh(facts, syncedAtMs) };
+    this.#told = new Paced(() => this.#sync.wake(), TOLD_LIMIT);
     this.#keeper = new CopyKeeper({ generations, sync: this.#sync, log, listener });
   }
 
@@ -162,9 +168,9 @@ export class ReplicaCatalog implements Catalog {
     return this.#news.ageMs();
   }
 
-  /** Asks for a sync at once; those who ask while one runs share the next. */
+  /** Says that there is news: a sync is made at once, or soon when there is much. Who waits for a position has one made anyway. */
   wake(): void {
-    if (this.#closed === undefined) this.#sync.wake();
+    if (this.#closed === undefined) this.#told.call();
   }
 
   /** Has the source asked again; when it answers otherwise, the sync is started anew with that. */
@@ -191,6 +197,7 @@ export class ReplicaCatalog implements Catalog {
   async #close(): Promise<void> {
     clearInterval(this.#looking);
     this.#waiters.failAll(closedError());
+    this.#told.cancel();
     await this.#sync.close();
     await this.#keeper.close();
     await this.#news.close();
