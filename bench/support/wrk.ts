@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+let scripts = 0;
+
 export interface WrkOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -29,7 +31,9 @@ export async function wrk(options: WrkOptions): Promise<WrkResult> {
   const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--timeout', '20s', '--latency'];
   for (const [name, value] of Object.entries(options.headers)) args.push('-H', `${name}: ${value}`);
   if (options.script !== undefined) {
-    const file = path.join(options.folder, 'request.lua');
+    // Several may run at once.
+    scripts += 1;
+    const file = path.join(options.folder, `request-${scripts}.lua`);
     const pairs = Object.entries(options.headers).map(([name, value]) => `["${name}"]="${value}"`);
     writeFileSync(file, `local headers = {${pairs.join(',')}}\nlocal n = 0\n${options.script}\n`);
     args.push('-s', file);
