@@ -137,4 +137,40 @@ describe('a cluster with TLS', () => {
     await expect(oriel('cluster', 'init', '--dir', file('keys'), '--node', 'x=a b')).rejects.toThrow(/host name/);
     await expect(oriel('cluster', 'init', '--dir', file('keys'), '--node', '../x=h')).rejects.toThrow(/NAME=HOST/);
   });
+
+  it('shuts out the old authority after a promotion, and takes an edge over to the new one', async () => {
+    const images = (node: TestNode): Promise<string> => oriel('image', 'list', '--node', `unix:${node.socketPath}`);
+    const created = (node: TestNode, name: string): Promise<string> =>
+      oriel('image', 'create', name, '--node', `unix:${node.socketPath}`).then(
+        () => 'created',
+        (error: unknown) => String(error),
+      );
+    expect(await created(paris, 'before')).toBe('created');
+    await eventually(
+      () => images(paris),
+      (list) => list.includes('before'),
+    );
+    await primary.kill('SIGKILL');
+    await paris.kill('SIGTERM');
+    await oslo.kill('SIGTERM');
+    await oriel('catalog', 'promote', '--yes', '--data', file('paris'));
+    const promoted = await startNode({
+      ...{ role: 'primary', dataDir: file('paris') },
+      args: [...argumentsOf('paris'), '--grpc', paris.grpcAddress],
+    });
+    expect(await created(promoted, 'after')).toBe('created');
+    // The old one asks the nodes that it knows, by their certificates, before it serves.
+    await expect(startNode({ role: 'primary', dataDir: file('centre'), args: argumentsOf('centre') })).rejects.toThrow(
+      /replaced by another/,
+    );
+    oslo = await startNode({
+      dataDir: file('oslo'),
+      args: [...argumentsOf('oslo'), '--primary', promoted.grpcAddress],
+    });
+    await eventually(
+      () => images(oslo),
+      (list) => list.includes('after'),
+    );
+    primary = promoted;
+  }, 60_000);
 });
