@@ -150,8 +150,9 @@ async function readThrough(
   try {
     const range = { offsetBytes: 0, lengthBytes: sizeBytes };
     const source = await openReadable(context, { location, sizeBytes }, range, AbortSignal.any([signal, stop.signal]));
-    const units = session.units(unitsOf(source, { lengthBytes: sizeBytes, limit: context }));
-    for await (const _unit of units) signal.throwIfAborted();
+    const cut = unitsOf(source, { lengthBytes: sizeBytes, limit: context });
+    const units = session.units(cut)[Symbol.asyncIterator]();
+    while ((await units.next()).done !== true) signal.throwIfAborted();
     return { location, osHashAlgo, digests: await session.finish() };
   } finally {
     stop.abort();
