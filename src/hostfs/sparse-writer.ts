@@ -10,21 +10,25 @@ const FLUSH_EVERY_BYTES = 32 * MIB;
 const ZEROS = Buffer.alloc(PIECE_BYTES);
 
 /**
- * Writes a stream into an empty file from its start and leaves pieces of zeros out: what was never written reads as zero.
- * Errors are those of the system calls.
+ * Writes a stream to the end of a file and leaves pieces of zeros out: what was never written reads as zero. Errors are those of
+ * the system calls.
  */
 export class SparseWriter {
   readonly #file: FileHandle;
-  #sizeBytes = 0;
+  readonly #flushes: boolean;
+  #sizeBytes: number;
   #unflushedBytes = 0;
   #flush: Promise<void> | undefined;
   #flushError: Error | undefined;
 
-  constructor(file: FileHandle) {
+  /** The file ends at `sizeBytes`. With `flushes` false nothing is flushed but by `finish`. */
+  constructor(file: FileHandle, { sizeBytes = 0, flushes = true } = {}) {
     this.#file = file;
+    this.#sizeBytes = sizeBytes;
+    this.#flushes = flushes;
   }
 
-  /** Bytes taken so far, zeros included. */
+  /** Bytes of the file so far, zeros included. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
@@ -43,15 +47,25 @@ export class SparseWriter {
     }
     await this.#writeAt(chunk.subarray(runStart), this.#sizeBytes + runStart);
     this.#sizeBytes += chunk.length;
-    if (this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
+    if (this.#flushes && this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
+  }
+
+  /** Appends so many zeros. */
+  skip(lengthBytes: number): void {
+    this.#sizeBytes += lengthBytes;
   }
 
   /** Sets the size and makes everything durable. */
   async finish(): Promise<void> {
+    await this.end();
+    await flushInTurn(() => this.#file.sync());
+  }
+
+  /** Sets the size. */
+  async end(): Promise<void> {
     await this.#flush;
     if (this.#flushError !== undefined) throw this.#flushError;
     await this.#file.truncate(this.#sizeBytes);
-    await flushInTurn(() => this.#file.sync());
   }
 
   /** Waits until no flush uses the file any more; for a writer that is given up. */
