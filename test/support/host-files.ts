@@ -18,21 +18,28 @@ export interface HostNode {
 /** What a test may leave out of a request. */
 export type FileRequest = Pick<MaterializeImageRequest, 'imageId' | 'target'> & Partial<MaterializeImageRequest>;
 
-/** Starts it over the folder; `stores` is added to its configuration. */
-export async function startHostNode(
-  folder: string,
-  options: { readonly stores?: string; readonly wrapper?: readonly string[]; readonly roots?: readonly string[] } = {},
-): Promise<HostNode> {
-  const roots = options.roots ?? [path.join(folder, 'files')];
+export interface HostOptions {
+  /** Added to its configuration. */
+  readonly stores?: string;
+  readonly roots?: readonly string[];
+  /** Where its data lies; the folder unless told. */
+  readonly data?: string;
+  /** Runs before the program, in a mount namespace, say; then `host` comes by TCP, as an administrator. */
+  readonly wrapper?: readonly string[];
+}
+
+/** Starts it over the folder, with `files` in there as the only root unless told. */
+export async function startHostNode(folder: string, options: HostOptions = {}): Promise<HostNode> {
+  const { stores = '', roots = [path.join(folder, 'files')], data = path.join(folder, 'data'), wrapper } = options;
   for (const root of roots) await mkdir(root, { recursive: true });
   const config = path.join(folder, 'oriel.toml');
-  await writeFile(config, `[materialize]\nroots = ${JSON.stringify(roots)}\n${options.stores ?? ''}`);
+  await writeFile(config, `[materialize]\nroots = ${JSON.stringify(roots)}\n${stores}`);
   const node = await startNode({
-    dataDir: path.join(folder, 'data'),
-    args: ['--config', config],
-    ...(options.wrapper === undefined ? {} : { wrapper: options.wrapper }),
+    ...{ dataDir: data, args: ['--config', config] },
+    ...(wrapper === undefined ? {} : { wrapper }),
   });
-  const host = connect({ node: `unix:${node.socketPath}`, token: undefined }, new AbortController().signal);
+  const address = wrapper === undefined ? `unix:${node.socketPath}` : node.grpcAddress;
+  const host = connect({ node: address, token: undefined }, new AbortController().signal);
   return {
     node,
     rest: new RestClient(node.httpUrl),
