@@ -1,5 +1,4 @@
 /** Images as files of a host while nodes are killed, copies are damaged and disks fill; and file systems that share blocks. */
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -157,12 +156,10 @@ it.skipIf(!canMount)('a full disk: the error says so, and nothing is left', asyn
 /** A file system of 512 MiB in a file whose files can share blocks. */
 const MAKE_XFS = 'truncate -s 512M "$0.img" && mkfs.xfs -q -m reflink=1 "$0.img" && mount -o loop "$0.img" "$0"';
 
-function canMountXfs(): boolean {
-  const script = `d=$(mktemp -d) && set -- true && sh -c '${MAKE_XFS}' "$d"; s=$?; rm -f "$d.img"; exit $s`;
-  return spawnSync('unshare', [UNSHARE, 'sh', '-c', script], { stdio: 'ignore' }).status === 0;
-}
+const TRY_XFS = `d=$(mktemp -d) && set -- true && sh -c '${MAKE_XFS}' "$d"; s=$?; rm -f "$d.img"; exit $s`;
+const canMountXfs = canMount && hasTool('unshare', [UNSHARE, 'sh', '-c', TRY_XFS]);
 
-describe.skipIf(!canMount || !canMountXfs())('a file system that shares blocks', () => {
+describe.skipIf(!canMountXfs)('a file system that shares blocks', () => {
   it('makes the file of the stored object itself, verified before it gets its name', async () => {
     const disk = path.join(folder.path, 'disk');
     await mkdir(disk);
