@@ -7,7 +7,7 @@ import type { ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import type { ReadableData } from './open-download.js';
 import { isOwn } from './own-objects.js';
-import type { ImageStore } from './ports/image-store.js';
+import type { ByteRange, ImageStore } from './ports/image-store.js';
 import type { PartialFile, TargetFile } from './ports/target-files.js';
 import { readLocations, type ReadingContext } from './read-locations.js';
 import type { RunControl } from './shared-runs.js';
@@ -111,29 +111,93 @@ async function isVerified(
 /** Goes on behind what an earlier call left, as far as that is right; zeros are neither read nor written. */
 async function copyByMap(context: ReadingContext, filling: Filling, map: FileMap): Promise<Filled> {
   const { source, target, options, control } = filling;
-  const { image, data } = source;
+  const { data } = source;
   const part = await target.openPart();
   try {
     const resumedBytes = await rightPrefix(context, { part, map, data, signal: control.signal });
     await part.startAt(resumedBytes, options);
-    let doneBytes = resumedBytes;
-    const totalBytes = data.sizeBytes;
-    for (const { isZero, ...range } of runsOf(map, resumedBytes)) {
-      if (isZero) {
-        part.skip(range.lengthBytes);
-        doneBytes = told(control, { doneBytes, addedBytes: range.lengthBytes, totalBytes });
-        continue;
-      }
-      const wanted = { image, data, range, signal: control.signal };
-      for await (const chunk of await readLocations(context, source.order(), wanted)) {
-        await part.write(chunk);
-        doneBytes = told(control, { doneBytes, addedBytes: chunk.length, totalBytes });
-      }
+    const rest = { part, map, fromBytes: resumedBytes };
+    if (!(await copyObject(context, filling, rest))) {
+      await part.startAt(resumedBytes, options);
+      await copyStream(context, filling, rest);
     }
     await part.end();
     return { way: 'copy', sizeBytes: data.sizeBytes, resumedBytes };
   } finally {
     await part.close();
+  }
+}
+
+/** What is still to be written of a partial file. */
+interface Rest {
+  readonly part: PartialFile;
+  readonly map: FileMap;
+  readonly fromBytes: number;
+}
+
+/**
+ * Copies from the file of a store of this node if it is what would be read first; several units at a time, since a reader waits for
+ * each. False: there is none, or it is not as it should be.
+ */
+async function copyObject(context: ReadingContext, filling: Filling, { part, map, fromBytes }: Rest): Promise<boolean> {
+  const { source, control } = filling;
+  const { data, image } = source;
+  const [location] = source.order();
+  const store = location !== undefined && isOwn(context, location) ? context.stores.get(location.storeId) : undefined;
+  if (location === undefined || data.fileMap === null || store?.type !== 'file') return false;
+  const version = await store.versionOf?.(location.key);
+  if (version === undefined || (await store.stat(location.key))?.sizeBytes !== data.sizeBytes) return false;
+  const flags = context.verified.of(checkedFileName(location, version, data.fileMap.sha256), map.unitIsZero.length);
+  const verified: number[] = [];
+  let doneBytes = fromBytes;
+  const accepts = (bytes: Uint8Array, { offsetBytes }: ByteRange): boolean => {
+    const unitIndex = offsetBytes / UNIT_BYTES;
+    const isRight = flags[unitIndex] === 1 || verifyUnit(map, unitIndex, bytes, context.unitDigest);
+    if (isRight) verified.push(unitIndex);
+    doneBytes = told(control, { doneBytes, addedBytes: bytes.length, totalBytes: data.sizeBytes });
+    return isRight;
+  };
+  const isRight = await part.copyFrom(store.url(location.key), dataUnits(map, fromBytes), accepts, control.signal);
+  // What was read is of the file whose units were checked only if it is still the same.
+  if (!isRight || (await store.versionOf?.(location.key)) !== version) {
+    context.log.warn(
+      { imageId: image.id, location: location.id },
+      'object not copied as a file, reading it unit by unit',
+    );
+    return false;
+  }
+  for (const unitIndex of verified) flags[unitIndex] = 1;
+  part.skip(Math.max(0, data.sizeBytes - part.endBytes));
+  control.report(data.sizeBytes, data.sizeBytes);
+  return true;
+}
+
+/** The units that are not zero, from the offset on. */
+function* dataUnits(map: FileMap, fromBytes: number): Generator<ByteRange, void, undefined> {
+  for (let unitIndex = Math.ceil(fromBytes / UNIT_BYTES); unitIndex < map.unitIsZero.length; unitIndex += 1) {
+    const offsetBytes = unitIndex * UNIT_BYTES;
+    if (map.unitIsZero[unitIndex] === 0)
+      yield { offsetBytes, lengthBytes: Math.min(UNIT_BYTES, map.sizeBytes - offsetBytes) };
+  }
+}
+
+/** Copies from whichever locations have the data. */
+async function copyStream(context: ReadingContext, filling: Filling, { part, map, fromBytes }: Rest): Promise<void> {
+  const { source, control } = filling;
+  const { image, data } = source;
+  const totalBytes = data.sizeBytes;
+  let doneBytes = fromBytes;
+  for (const { isZero, ...range } of runsOf(map, fromBytes)) {
+    if (isZero) {
+      part.skip(range.lengthBytes);
+      doneBytes = told(control, { doneBytes, addedBytes: range.lengthBytes, totalBytes });
+      continue;
+    }
+    const wanted = { image, data, range, signal: control.signal };
+    for await (const chunk of await readLocations(context, source.order(), wanted)) {
+      await part.write(chunk);
+      doneBytes = told(control, { doneBytes, addedBytes: chunk.length, totalBytes });
+    }
   }
 }
 

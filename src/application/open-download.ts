@@ -34,7 +34,7 @@ export interface ReadableData {
   readonly image: Image;
   readonly data: ImageData;
   /** The locations that can be read from here, in the order in which they are tried now. */
-  order(): readonly Location[];
+  readonly order: () => readonly Location[];
 }
 
 /**

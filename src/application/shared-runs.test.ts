@@ -4,7 +4,7 @@ import { type RunControl, SharedRuns } from './shared-runs.js';
 interface Work {
   readonly controls: RunControl[];
   readonly ends: ((result: string) => void)[];
-  run(control: RunControl): Promise<string>;
+  readonly run: (control: RunControl) => Promise<string>;
 }
 
 /** Work that ends when the test says so, or as it is told to stop. */

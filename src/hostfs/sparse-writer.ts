@@ -35,18 +35,33 @@ export class SparseWriter {
 
   /** Appends the chunk; its memory is free again when the promise resolves. */
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#writeSparse(chunk, this.#sizeBytes);
+    this.#sizeBytes += chunk.length;
+    await this.#flushWhenDue();
+  }
+
+  /** Writes the chunk at an offset, which lets several be written at a time; the file then ends behind the last of them. */
+  async writeAt(chunk: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#writeSparse(chunk, offsetBytes);
+    this.#sizeBytes = Math.max(this.#sizeBytes, offsetBytes + chunk.length);
+    await this.#flushWhenDue();
+  }
+
+  async #writeSparse(chunk: Uint8Array, startBytes: number): Promise<void> {
     let runStart = 0;
     let offset = 0;
     while (offset < chunk.length) {
-      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((this.#sizeBytes + offset) % PIECE_BYTES));
+      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((startBytes + offset) % PIECE_BYTES));
       if (isZero(chunk, offset, pieceEnd)) {
-        await this.#writeAt(chunk.subarray(runStart, offset), this.#sizeBytes + runStart);
+        await this.#writeAt(chunk.subarray(runStart, offset), startBytes + runStart);
         runStart = pieceEnd;
       }
       offset = pieceEnd;
     }
-    await this.#writeAt(chunk.subarray(runStart), this.#sizeBytes + runStart);
-    this.#sizeBytes += chunk.length;
+    await this.#writeAt(chunk.subarray(runStart), startBytes + runStart);
+  }
+
+  async #flushWhenDue(): Promise<void> {
     if (this.#flushes && this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
   }
 
@@ -89,6 +104,8 @@ export class SparseWriter {
   async #flushBehind(): Promise<void> {
     await this.#flush;
     if (this.#flushError !== undefined) throw this.#flushError;
+    // Another write that waited may have begun one.
+    if (this.#unflushedBytes < FLUSH_EVERY_BYTES) return;
     this.#unflushedBytes = 0;
     this.#flush = flushInTurn(() => this.#file.datasync()).catch((error: unknown) => {
       this.#flushError = error instanceof Error ? error : new Error('flush failed', { cause: error });

@@ -94,7 +94,7 @@ it('a node that is killed in the middle goes on behind what it had written', asy
   } finally {
     await server.close();
   }
-});
+}, 120_000);
 
 it('a partial file of other bytes is written anew', async () => {
   host = await startHostNode(folder.path);

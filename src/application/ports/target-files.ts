@@ -44,13 +44,26 @@ export interface TargetFile {
 }
 
 export interface PartialFile {
+  /** As it was found. */
   readonly sizeBytes: number;
+  /** Where appending goes on. */
+  readonly endBytes: number;
   /** As ImageStore.read. */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Drops what comes after the offset; before anything is written. */
   startAt(offsetBytes: number, options: Pick<PublishOptions, 'flush'>): Promise<void>;
   /** Appends; the chunk's memory is free again when the promise resolves. Zeros become holes. */
   write(chunk: Uint8Array): Promise<void>;
+  /**
+   * Takes over these ranges of the file at the URL, each of 1 MiB at most, several at a time, if `accepts` says so of their bytes;
+   * false: it did not, or the file ends before. Appending goes on behind the last one.
+   */
+  copyFrom(
+    fileUrl: string,
+    ranges: Iterable<ByteRange>,
+    accepts: (bytes: Uint8Array, range: ByteRange) => boolean,
+    signal: AbortSignal,
+  ): Promise<boolean>;
   /** Appends zeros. */
   skip(lengthBytes: number): void;
   /** Sets the size to what was appended. */
