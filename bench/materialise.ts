@@ -41,6 +41,8 @@ async function compare(kind: string, bytes: () => AsyncGenerator<Uint8Array>): P
     const { id } = await host.rest.create({ name: kind, disk_format: 'raw', container_format: 'bare' });
     const { status } = await host.rest.upload(id, bytes());
     if (status !== 204) throw new Error(`the upload answered ${status}`);
+    const warm = await host.rest.create({ name: 'warm', disk_format: 'raw', container_format: 'bare' });
+    await host.rest.upload(warm.id, randomBytes(1000));
     const object = await objectIn(path.join(folder.path, 'data', 'images'));
     const times = { first: [] as number[], again: [] as number[], flushed: [] as number[] };
     const copies = { plain: [] as number[], flushed: [] as number[] };
@@ -48,6 +50,7 @@ async function compare(kind: string, bytes: () => AsyncGenerator<Uint8Array>): P
       // A node that just started has verified nothing.
       await host.stop();
       host = await startHostNode(folder.path);
+      await fetched(host, warm.id, { noFlush: true });
       times.first.push(await fetched(host, id, { noFlush: true }));
       copies.plain.push(await copied(object, { flush: false }));
       times.again.push(await fetched(host, id, { noFlush: true }));
