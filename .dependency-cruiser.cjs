@@ -20,6 +20,8 @@ const ARROWS = {
   stores: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   identity: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
   workers: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
+  // Files of the host that images are put into.
+  targets: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs'],
   // What a node of a cluster says to others, over the wire.
   cluster: ['base', 'domain', 'application', 'gen', 'rpc'],
   services: ['base', 'domain', 'blocks', 'formats', 'application', 'hostfs', 'gen'],
@@ -28,7 +30,7 @@ const ARROWS = {
   cli: ['base', 'gen', 'rpc', 'config', 'workers'],
   config: ['base', 'domain'],
 };
-const ADAPTERS = ['catalog', 'stores', 'identity', 'workers', 'services'];
+const ADAPTERS = ['catalog', 'stores', 'identity', 'workers', 'targets', 'services'];
 const PURE = ['base', 'domain', 'blocks', 'formats'];
 const oneOf = (names) => `(${names.join('|')})`;
 const TEST = '\\.test\\.ts$';

@@ -16,6 +16,7 @@ const COMPARISONS = [
   'replica',
   'edge',
   'stores',
+  'materialise',
 ] as const;
 
 const asked = process.argv.slice(2);

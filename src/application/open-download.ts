@@ -1,8 +1,9 @@
-import type { NodeId } from '../base/brand.js';
+import type { NodeId, StoreId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
@@ -28,6 +29,14 @@ export interface DownloadRequest {
   readonly prefer: readonly string[];
 }
 
+/** The data of an image, for a caller who may have it. */
+export interface ReadableData {
+  readonly image: Image;
+  readonly data: ImageData;
+  /** The locations that can be read from here, in the order in which they are tried now. */
+  readonly order: () => readonly Location[];
+}
+
 /**
  * Opens the data of an image, or a range of it; undefined when there is none yet (Images API v2 §6.7). NOT_FOUND: absent
  * or invisible. FORBIDDEN: no right, or deactivated. INVALID_ARGUMENT: no such store to prefer. RANGE_INVALID. Others: see
@@ -39,6 +48,20 @@ export async function openDownload(
   request: DownloadRequest,
   signal: AbortSignal,
 ): Promise<Download | undefined> {
+  const readable = await findReadable(context, caller, request);
+  if (readable === undefined) return undefined;
+  const { image, data } = readable;
+  const range = resolveRange(request.range, data.sizeBytes);
+  const chunks = await readLocations(context, readable.order(), { image, data, range, signal });
+  return { image, data, ...range, chunks };
+}
+
+/** Finds the data of an image; undefined when there is none yet. NOT_FOUND, FORBIDDEN, INVALID_ARGUMENT as openDownload. */
+export async function findReadable(
+  context: DataContext,
+  caller: Caller,
+  request: Pick<DownloadRequest, 'imageId' | 'prefer'>,
+): Promise<ReadableData | undefined> {
   const { image, sites } = await context.catalog.read((reader) => {
     const found = findImage(reader, caller, request.imageId);
     authorize('download_image', caller, found);
@@ -48,18 +71,14 @@ export async function openDownload(
   if (image.status === 'deactivated') authorizeDeactivated(caller, image);
   const data = dataOf(image);
   if (data === undefined || image.status === 'pending_delete') return undefined;
-  const range = resolveRange(request.range, data.sizeBytes);
-  const order = readingOrder(
-    data.locations.filter((location) => isReadable(context, location)),
-    {
-      ...{ prefer: request.prefer, site: context.site, sites },
-      isOwn: (location) => isOwn(context, location),
-      weight: (storeId) => context.stores.weight(storeId),
-      failed: ({ id }) => context.failed.has(id),
-    },
-  );
-  const chunks = await readLocations(context, order, { image, data, range, signal });
-  return { image, data, ...range, chunks };
+  const locations = data.locations.filter((location) => isReadable(context, location));
+  const places = {
+    ...{ prefer: request.prefer, site: context.site, sites },
+    isOwn: (location: Location) => isOwn(context, location),
+    weight: (storeId: StoreId) => context.stores.weight(storeId),
+    failed: ({ id }: Location) => context.failed.has(id),
+  };
+  return { image, data, order: () => readingOrder(locations, places) };
 }
 
 function authorizeDeactivated(caller: Caller, image: Image): void {

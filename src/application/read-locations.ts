@@ -14,7 +14,7 @@ import { openReadable, type ReadableStores } from './object-reads.js';
 import type { ByteRange } from './ports/image-store.js';
 import { isOwn } from './own-objects.js';
 import { unitsOf } from './unit-stream.js';
-import type { VerifiedUnits } from './verified-units.js';
+import { checkedFileName, type VerifiedUnits } from './verified-units.js';
 
 /** A location may be tried again once another one got on; so many failures end a read whatever happens. */
 const FAILURES_MAX = 32;
@@ -134,7 +134,7 @@ class LocationsRead {
     const versionNow = async (): Promise<string | undefined> => store?.versionOf?.(location.key);
     const version = await versionNow();
     if (version === undefined) return undefined;
-    const file = [location.storeId, location.key, version, fileMap.sha256].join(' ');
+    const file = checkedFileName(location, version, fileMap.sha256);
     const flags = this.#context.verified.of(file, Math.ceil(sizeBytes / UNIT_BYTES));
     return { flags, isSame: async () => (await versionNow()) === version };
   }

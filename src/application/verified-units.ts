@@ -1,3 +1,5 @@
+import type { ObjectPlace } from '../domain/location.js';
+
 /** Flags that are kept: those of 16 TiB, a byte a unit. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 
@@ -24,4 +26,9 @@ export class VerifiedUnits {
     }
     return flags;
   }
+}
+
+/** The name of an object at a version, checked by the map with this digest. */
+export function checkedFileName(place: ObjectPlace, version: string, mapSha256: string): string {
+  return [place.storeId, place.key, version, mapSha256].join(' ');
 }

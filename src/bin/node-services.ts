@@ -10,12 +10,14 @@ import { hashData } from '../application/hash-data.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
+import type { MaterializeContext } from '../application/materialize-image.js';
 import { isOwn } from '../application/own-objects.js';
 import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
+import { SharedRuns } from '../application/shared-runs.js';
 import type { StoreRegistry } from '../application/store-registry.js';
 import { abortUpload } from '../application/upload-lease.js';
 import { asImageId } from '../base/brand.js';
@@ -28,9 +30,11 @@ import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
 import { type CatalogMethods, CatalogService } from '../services/catalog-service.js';
 import { DataService } from '../services/data-service.js';
+import { ImageFileService } from '../services/image-file-service.js';
 import { ImageView } from '../services/image-view.js';
 import { NodeService } from '../services/node-service.js';
 import { CallerResolver } from '../services/service-context.js';
+import { createTargetFiles } from '../targets/target-files.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
@@ -108,7 +112,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog,
-    data: new DataService(bytes),
+    data: new DataService(bytes, new ImageFileService(filesOf(config, context), reading)),
     node: new NodeService({
       ...{ nodeId: self.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
       info: serviceInfoOf(config, stores),
@@ -164,6 +168,10 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     secureHash: config.images.doSecureHash,
     hashAttempts: config.images.httpRetries,
   };
+}
+
+function filesOf(config: Config, data: DataContext): MaterializeContext {
+  return { data, targets: createTargetFiles(config.materialize.roots), runs: new SharedRuns() };
 }
 
 function recoverOrWarn(context: DataContext): Promise<void> {

@@ -5,6 +5,7 @@ import { addCatalog } from './catalog-commands.js';
 import type { CliDeps } from './deps.js';
 import { addEvents } from './event-commands.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
+import { addFetch } from './fetch-command.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
 import { addList } from './image-list.js';
 import { addConfig, addToken } from './local-commands.js';
@@ -28,6 +29,7 @@ export function buildCli(deps: CliDeps): Command {
   addList(images, deps);
   addShowUpdateDelete(images, deps);
   addTransfers(images, deps);
+  addFetch(images, deps);
   addMembers(images, deps);
   addTags(images, deps);
   addActivation(images, deps);

@@ -250,6 +250,17 @@ describe('image update and the rest', () => {
     expect([run.code, node.images.get(id)?.stores]).toEqual([0, ['safe']]);
   });
 
+  it('fetches into a file that is named once', async () => {
+    const id = await create('fetched');
+    expect((await oriel(['image', 'fetch', id])).code).toBe(2);
+    expect((await oriel(['image', 'fetch', id, '/srv/a', '--nova-cache', '/srv'])).code).toBe(2);
+    writeFileSync(join(folder, 'seven'), 'seven b');
+    await oriel(['image', 'upload', id, join(folder, 'seven')]);
+    const run = await oriel(['image', 'fetch', 'fetched', '/srv/a', '--json']);
+    const file = { id, path: '/srv/a', size: 7, way: 'copy', resumed: 0 };
+    expect([run.code, json(run)]).toEqual([0, file]);
+  });
+
   it('turns options into changes', async () => {
     const id = await create('changed', '--property', 'old=1');
     const args = ['--name', 'new', '--no-protected', '--hidden', '--property', 'k=v', '--remove-property', 'old'];

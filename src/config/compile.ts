@@ -73,6 +73,7 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
       memoryLimitBytes: sizeBytes(raw.workers.memory_limit),
     },
     cache: { enabled: raw.cache.enabled, sizeBytes: sizeBytes(raw.cache.size) },
+    materialize: { roots: raw.materialize.roots.map((root) => materializeRoot(root, context)) },
     gateway: compileGateway(raw.gateway, context),
   };
 }
@@ -185,6 +186,15 @@ function compileGateway(raw: RawOptions['gateway'], context: Context): Config['g
     nodesHttp: raw.nodes_http.map((url) => webUrl(url, 'gateway.nodes_http', context)),
     nodesCaFile: pathOrNull(raw.nodes_ca_file),
   };
+}
+
+// Beneath / lie the files of the system itself.
+function materializeRoot(given: string, context: Context): string {
+  const root = resolve(given);
+  if (given.startsWith('/') && root !== '/') return root;
+  const expected = 'expected absolute paths of folders other than /';
+  complain(context, 'materialize.roots', `${expected}, found ${JSON.stringify(given)}`);
+  return root;
 }
 
 function hostPort(given: string, key: string, context: Context): HostPort {

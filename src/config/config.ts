@@ -155,6 +155,11 @@ export interface CacheConfig {
   readonly sizeBytes: number;
 }
 
+export interface MaterializeConfig {
+  /** Absolute folders; none of them is the root of the file system. */
+  readonly roots: readonly string[];
+}
+
 export interface GatewayConfig {
   readonly v1Enabled: boolean;
   /** Without a slash at its end. */
@@ -181,6 +186,7 @@ export interface Config {
   readonly incremental: IncrementalConfig;
   readonly workers: WorkersConfig;
   readonly cache: CacheConfig;
+  readonly materialize: MaterializeConfig;
   readonly gateway: GatewayConfig;
 }
 

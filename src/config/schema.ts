@@ -174,6 +174,13 @@ const cache = Type.Object(
   closed,
 );
 
+const materialize = Type.Object(
+  {
+    roots: textList([], 'Folders beneath which images may be put into files of this host; empty: nowhere.'),
+  },
+  closed,
+);
+
 const gateway = Type.Object(
   {
     v1_enabled: toggle(true, 'Serves the Images API v1 too.'),
@@ -193,7 +200,7 @@ export const StoreSchema = store;
 
 /** The schema of the whole configuration, stores apart, in the names of the file. */
 export const OptionsSchema = Type.Object(
-  { node, log, tls, auth, catalog, import: imports, limits, images, incremental, workers, cache, gateway },
+  { node, log, tls, auth, catalog, import: imports, limits, images, incremental, workers, cache, materialize, gateway },
   closed,
 );
 

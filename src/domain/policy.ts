@@ -37,6 +37,8 @@ const RULES = {
   fetch_image_location: (caller) => isAdmin(caller) || isService(caller),
   add_image_location: (caller, target) => ownMember(caller, target) || isService(caller),
   copy_image: admin,
+  // Not one of Glance's: puts an image into a file of the node's host (DESIGN §8, "Identity").
+  materialize_image: (caller) => isAdmin(caller) || caller.kind === 'host' || caller.roles.has('host'),
   stores_info_detail: (caller) => isAdmin(caller) || isService(caller),
   add_member: ownMember,
   delete_member: ownMember,

@@ -1,4 +1,6 @@
-import { open } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../base/service-error.js';
 import { wrapFsError, wrappingFsErrors } from './fs-error.js';
@@ -21,6 +23,29 @@ describe('sparse writer on a full device', () => {
       await file.close();
     }
   });
+});
+
+test('writes on behind what is there, over skipped zeros, to the end that it was told of', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'oriel-sparse-'));
+  const file = await open(join(folder, 'file'), 'w+');
+  try {
+    await file.write('before');
+    const writer = new SparseWriter(file, { sizeBytes: 6, flushes: false });
+    writer.skip(200_000);
+    await writer.write(Buffer.from('after'));
+    writer.skip(1000);
+    await writer.end();
+    const expected = Buffer.concat([
+      Buffer.from('before'),
+      Buffer.alloc(200_000),
+      Buffer.from('after'),
+      Buffer.alloc(1000),
+    ]);
+    expect((await readFile(join(folder, 'file'))).equals(expected)).toBe(true);
+  } finally {
+    await file.close();
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe('errors of system calls', () => {

@@ -10,48 +10,77 @@ const FLUSH_EVERY_BYTES = 32 * MIB;
 const ZEROS = Buffer.alloc(PIECE_BYTES);
 
 /**
- * Writes a stream into an empty file from its start and leaves pieces of zeros out: what was never written reads as zero.
- * Errors are those of the system calls.
+ * Writes a stream to the end of a file and leaves pieces of zeros out: what was never written reads as zero. Errors are those of
+ * the system calls.
  */
 export class SparseWriter {
   readonly #file: FileHandle;
-  #sizeBytes = 0;
+  readonly #flushes: boolean;
+  #sizeBytes: number;
   #unflushedBytes = 0;
   #flush: Promise<void> | undefined;
   #flushError: Error | undefined;
 
-  constructor(file: FileHandle) {
+  /** The file ends at `sizeBytes`. With `flushes` false nothing is flushed but by `finish`. */
+  constructor(file: FileHandle, { sizeBytes = 0, flushes = true } = {}) {
     this.#file = file;
+    this.#sizeBytes = sizeBytes;
+    this.#flushes = flushes;
   }
 
-  /** Bytes taken so far, zeros included. */
+  /** Bytes of the file so far, zeros included. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
   /** Appends the chunk; its memory is free again when the promise resolves. */
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#writeSparse(chunk, this.#sizeBytes);
+    this.#sizeBytes += chunk.length;
+    await this.#flushWhenDue();
+  }
+
+  /** Writes the chunk at an offset, which lets several be written at a time; the file then ends behind the last of them. */
+  async writeAt(chunk: Uint8Array, offsetBytes: number): Promise<void> {
+    await this.#writeSparse(chunk, offsetBytes);
+    this.#sizeBytes = Math.max(this.#sizeBytes, offsetBytes + chunk.length);
+    await this.#flushWhenDue();
+  }
+
+  async #writeSparse(chunk: Uint8Array, startBytes: number): Promise<void> {
     let runStart = 0;
     let offset = 0;
     while (offset < chunk.length) {
-      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((this.#sizeBytes + offset) % PIECE_BYTES));
+      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((startBytes + offset) % PIECE_BYTES));
       if (isZero(chunk, offset, pieceEnd)) {
-        await this.#writeAt(chunk.subarray(runStart, offset), this.#sizeBytes + runStart);
+        await this.#writeAt(chunk.subarray(runStart, offset), startBytes + runStart);
         runStart = pieceEnd;
       }
       offset = pieceEnd;
     }
-    await this.#writeAt(chunk.subarray(runStart), this.#sizeBytes + runStart);
-    this.#sizeBytes += chunk.length;
-    if (this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
+    await this.#writeAt(chunk.subarray(runStart), startBytes + runStart);
+  }
+
+  async #flushWhenDue(): Promise<void> {
+    if (this.#flushes && this.#unflushedBytes >= FLUSH_EVERY_BYTES) await this.#flushBehind();
+  }
+
+  /** Appends so many zeros. */
+  skip(lengthBytes: number): void {
+    this.#sizeBytes += lengthBytes;
   }
 
   /** Sets the size and makes everything durable. */
   async finish(): Promise<void> {
+    await this.end();
+    await flushInTurn(() => this.#file.sync());
+  }
+
+  /** Sets the size. */
+  async end(): Promise<void> {
     await this.#flush;
     if (this.#flushError !== undefined) throw this.#flushError;
     await this.#file.truncate(this.#sizeBytes);
-    await flushInTurn(() => this.#file.sync());
   }
 
   /** Waits until no flush uses the file any more; for a writer that is given up. */
@@ -75,6 +104,8 @@ export class SparseWriter {
   async #flushBehind(): Promise<void> {
     await this.#flush;
     if (this.#flushError !== undefined) throw this.#flushError;
+    // Another write that waited may have begun one.
+    if (this.#unflushedBytes < FLUSH_EVERY_BYTES) return;
     this.#unflushedBytes = 0;
     this.#flush = flushInTurn(() => this.#file.datasync()).catch((error: unknown) => {
       this.#flushError = error instanceof Error ? error : new Error('flush failed', { cause: error });

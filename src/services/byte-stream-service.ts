@@ -29,11 +29,11 @@ export interface WriteRequest {
 }
 
 /** How a read of an image's data comes about: what is waited for before it, and what is tried when there is no such image. */
-export type Reading = (
+export type Reading = <Found extends Pick<Download, 'image'>>(
   imageId: string,
   context: ServiceContext,
-  read: () => Promise<Download | undefined>,
-) => Promise<Download | undefined>;
+  read: () => Promise<Found | undefined>,
+) => Promise<Found | undefined>;
 
 /** Waits until the catalog is as new as was asked for, and says how new it is. */
 export function freshReading(freshness: CatalogFreshness): Reading {
@@ -53,15 +53,15 @@ export function edgeReading(
 ): Reading {
   const fresh = freshReading(freshness);
   return async (imageId, context, read) => {
-    const download = await edge.onceKnown(imageId, context, () => fresh(imageId, context, read), isThere);
-    age.allow(download === undefined || download.image.visibility === 'public');
-    return download;
+    const found = await edge.onceKnown(imageId, context, () => fresh(imageId, context, read), isThere);
+    age.allow(found === undefined || found.image.visibility === 'public');
+    return found;
   };
 }
 
 /** An image without data may have got it a moment ago, at another node. */
-function isThere(download: Download | undefined): boolean {
-  return download !== undefined;
+function isThere(found: object | undefined): boolean {
+  return found !== undefined;
 }
 
 /** Asks for a range of an object in a store of this node. */

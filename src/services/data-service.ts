@@ -5,11 +5,14 @@ import type {
   CopyImageResponse,
   DownloadImageRequest,
   DownloadImageResponse,
+  MaterializeImageRequest,
+  MaterializeImageResponse,
   UploadHeader,
   UploadImageRequest,
   UploadImageResponse,
 } from '../gen/oriel/data/v1/data_service.js';
 import type { ByteStreamService } from './byte-stream-service.js';
+import type { ImageFileService } from './image-file-service.js';
 import { numberOf } from './image-request.js';
 import type { ServiceContext } from './service-context.js';
 
@@ -18,11 +21,13 @@ const IDLE_MS = 120_000;
 /** The data service: chunks over gRPC from and to the byte streams. */
 export class DataService {
   readonly #bytes: ByteStreamService;
+  readonly #files: ImageFileService;
   readonly #idleMs: number;
 
   /** A client of an upload may send nothing for `idleMs` at most. */
-  constructor(bytes: ByteStreamService, idleMs = IDLE_MS) {
+  constructor(bytes: ByteStreamService, files: ImageFileService, idleMs = IDLE_MS) {
     this.#bytes = bytes;
+    this.#files = files;
     this.#idleMs = idleMs;
   }
 
@@ -43,6 +48,13 @@ export class DataService {
 
   async copyImage(request: CopyImageRequest, context: ServiceContext): Promise<CopyImageResponse> {
     return { image: await this.#bytes.copy({ imageId: request.imageId, storeId: request.store }, context) };
+  }
+
+  materializeImage(
+    request: MaterializeImageRequest,
+    context: ServiceContext,
+  ): AsyncGenerator<MaterializeImageResponse, void, undefined> {
+    return this.#files.materialize(request, context);
   }
 
   async *downloadImage(request: DownloadImageRequest, context: ServiceContext): AsyncGenerator<DownloadImageResponse> {

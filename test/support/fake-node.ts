@@ -13,6 +13,7 @@ import { Image, ImageStatus, ImageVisibility } from '../../src/gen/oriel/catalog
 import {
   DataServiceDefinition,
   type DataServiceImplementation,
+  MaterializeWay,
   type UploadImageRequest,
 } from '../../src/gen/oriel/data/v1/data_service.js';
 import {
@@ -194,6 +195,14 @@ function dataOf(state: FakeState): DataServiceImplementation {
       const image = state.find(imageId);
       image.stores = [...image.stores, store];
       return Promise.resolve({ image });
+    },
+    async *materializeImage({ imageId, target }) {
+      const data = state.data.get(state.find(imageId).id);
+      if (data === undefined) throw new ServiceError('STATE_CONFLICT', 'no data');
+      const size = BigInt(data.length);
+      yield await Promise.resolve({ part: { $case: 'progress', value: { done: size, total: size } } });
+      const facts = { imageId, size, way: MaterializeWay.COPY, resumed: 0n };
+      yield { part: { $case: 'file', value: { ...facts, path: target?.value ?? '' } } };
     },
     async *downloadImage({ imageId }) {
       const data = state.data.get(state.find(imageId).id);

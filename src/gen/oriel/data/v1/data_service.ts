@@ -15,6 +15,81 @@ export const protobufFileName = "oriel/data/v1/data_service.proto";
 
 /** The bytes of images over gRPC. Bulk data travels faster over HTTP; this is for completeness and small ranges. */
 
+/** How a file came about. */
+export enum MaterializeWay {
+  /** UNSPECIFIED - Not said. */
+  UNSPECIFIED = "MATERIALIZE_WAY_UNSPECIFIED",
+  /** REFLINK - It shares its blocks with the stored object until one of them is written. */
+  REFLINK = "MATERIALIZE_WAY_REFLINK",
+  /** HARD_LINK - It is the stored object under a second name. */
+  HARD_LINK = "MATERIALIZE_WAY_HARD_LINK",
+  /** COPY - The bytes were copied, zeros left out. */
+  COPY = "MATERIALIZE_WAY_COPY",
+  /** CONVERT - The disk inside was read out of its format. */
+  CONVERT = "MATERIALIZE_WAY_CONVERT",
+  UNRECOGNIZED = "UNRECOGNIZED",
+}
+
+export function materializeWayFromJSON(object: any): MaterializeWay {
+  switch (object) {
+    case 0:
+    case "MATERIALIZE_WAY_UNSPECIFIED":
+      return MaterializeWay.UNSPECIFIED;
+    case 1:
+    case "MATERIALIZE_WAY_REFLINK":
+      return MaterializeWay.REFLINK;
+    case 2:
+    case "MATERIALIZE_WAY_HARD_LINK":
+      return MaterializeWay.HARD_LINK;
+    case 3:
+    case "MATERIALIZE_WAY_COPY":
+      return MaterializeWay.COPY;
+    case 4:
+    case "MATERIALIZE_WAY_CONVERT":
+      return MaterializeWay.CONVERT;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return MaterializeWay.UNRECOGNIZED;
+  }
+}
+
+export function materializeWayToJSON(object: MaterializeWay): string {
+  switch (object) {
+    case MaterializeWay.UNSPECIFIED:
+      return "MATERIALIZE_WAY_UNSPECIFIED";
+    case MaterializeWay.REFLINK:
+      return "MATERIALIZE_WAY_REFLINK";
+    case MaterializeWay.HARD_LINK:
+      return "MATERIALIZE_WAY_HARD_LINK";
+    case MaterializeWay.COPY:
+      return "MATERIALIZE_WAY_COPY";
+    case MaterializeWay.CONVERT:
+      return "MATERIALIZE_WAY_CONVERT";
+    case MaterializeWay.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
+export function materializeWayToNumber(object: MaterializeWay): number {
+  switch (object) {
+    case MaterializeWay.UNSPECIFIED:
+      return 0;
+    case MaterializeWay.REFLINK:
+      return 1;
+    case MaterializeWay.HARD_LINK:
+      return 2;
+    case MaterializeWay.COPY:
+      return 3;
+    case MaterializeWay.CONVERT:
+      return 4;
+    case MaterializeWay.UNRECOGNIZED:
+    default:
+      return -1;
+  }
+}
+
 /** The first message of an upload. */
 export interface UploadHeader {
   /** The image. */
@@ -72,6 +147,69 @@ export interface CopyImageRequest {
 export interface CopyImageResponse {
   /** The image, with the new location. */
   image?: Image | undefined;
+}
+
+/** Asks for a file. */
+export interface MaterializeImageRequest {
+  /** The image. */
+  imageId: string;
+  /** Where the file goes. */
+  target?:
+    | //
+    /** The absolute path of the file; its folder is there already. No part of it may be a symbolic link. */
+    { $case: "path"; value: string }
+    | //
+    /**
+     * The folder of Nova's instances (instances_path), or the cache in it (_base): the file becomes a raw base file of Nova's
+     * image cache, under the name by which Nova looks for it.
+     */
+    { $case: "novaInstances"; value: string }
+    | undefined;
+  /** The disk inside, as raw, instead of the bytes as they are stored. */
+  raw: boolean;
+  /** Replace a file that is there. */
+  overwrite: boolean;
+  /** The file may be the stored object itself under a second name, read-only: whoever writes to it all the same damages the image. */
+  hardLink: boolean;
+  /** Do not wait until the file is on disk: a host that loses power may keep an empty or damaged one. */
+  noFlush: boolean;
+  /** Stores to read from first, in this order. */
+  prefer: string[];
+}
+
+/** How far it is. */
+export interface MaterializeProgress {
+  /** Bytes of the file that are there, holes included. */
+  done: bigint;
+  /** Bytes of the whole file. */
+  total: bigint;
+}
+
+/** A file that is whole. */
+export interface MaterializedFile {
+  /** The image. */
+  imageId: string;
+  /** The path of the file. */
+  path: string;
+  /** Its size in bytes, holes included. */
+  size: bigint;
+  /** How it came about. */
+  way: MaterializeWay;
+  /** Bytes that an earlier call had left and that were found to be right. */
+  resumed: bigint;
+}
+
+/** A part of the answer. */
+export interface MaterializeImageResponse {
+  /** Progress any number of times, the file at the end. */
+  part?:
+    | //
+    /** How far it is. */
+    { $case: "progress"; value: MaterializeProgress }
+    | //
+    /** The file. */
+    { $case: "file"; value: MaterializedFile }
+    | undefined;
 }
 
 /** The first message of a download. */
@@ -662,6 +800,554 @@ export const CopyImageResponse: MessageFns<CopyImageResponse> = {
   },
 };
 
+function createBaseMaterializeImageRequest(): MaterializeImageRequest {
+  return { imageId: "", target: undefined, raw: false, overwrite: false, hardLink: false, noFlush: false, prefer: [] };
+}
+
+export const MaterializeImageRequest: MessageFns<MaterializeImageRequest> = {
+  encode(message: MaterializeImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    switch (message.target?.$case) {
+      case "path":
+        writer.uint32(18).string(message.target.value);
+        break;
+      case "novaInstances":
+        writer.uint32(26).string(message.target.value);
+        break;
+    }
+    if (message.raw !== false) {
+      writer.uint32(32).bool(message.raw);
+    }
+    if (message.overwrite !== false) {
+      writer.uint32(40).bool(message.overwrite);
+    }
+    if (message.hardLink !== false) {
+      writer.uint32(48).bool(message.hardLink);
+    }
+    if (message.noFlush !== false) {
+      writer.uint32(56).bool(message.noFlush);
+    }
+    for (const v of message.prefer) {
+      writer.uint32(66).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MaterializeImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMaterializeImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.target = { $case: "path", value: reader.string() };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = { $case: "novaInstances", value: reader.string() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.raw = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.overwrite = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.hardLink = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.noFlush = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.prefer.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MaterializeImageRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      target: isSet(object.path)
+        ? { $case: "path", value: globalThis.String(object.path) }
+        : isSet(object.novaInstances)
+        ? { $case: "novaInstances", value: globalThis.String(object.novaInstances) }
+        : isSet(object.nova_instances)
+        ? { $case: "novaInstances", value: globalThis.String(object.nova_instances) }
+        : undefined,
+      raw: isSet(object.raw) ? globalThis.Boolean(object.raw) : false,
+      overwrite: isSet(object.overwrite) ? globalThis.Boolean(object.overwrite) : false,
+      hardLink: isSet(object.hardLink)
+        ? globalThis.Boolean(object.hardLink)
+        : isSet(object.hard_link)
+        ? globalThis.Boolean(object.hard_link)
+        : false,
+      noFlush: isSet(object.noFlush)
+        ? globalThis.Boolean(object.noFlush)
+        : isSet(object.no_flush)
+        ? globalThis.Boolean(object.no_flush)
+        : false,
+      prefer: globalThis.Array.isArray(object?.prefer)
+        ? object.prefer.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: MaterializeImageRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.target?.$case === "path") {
+      obj.path = message.target.value;
+    } else if (message.target?.$case === "novaInstances") {
+      obj.novaInstances = message.target.value;
+    }
+    if (message.raw !== false) {
+      obj.raw = message.raw;
+    }
+    if (message.overwrite !== false) {
+      obj.overwrite = message.overwrite;
+    }
+    if (message.hardLink !== false) {
+      obj.hardLink = message.hardLink;
+    }
+    if (message.noFlush !== false) {
+      obj.noFlush = message.noFlush;
+    }
+    if (message.prefer?.length) {
+      obj.prefer = message.prefer;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MaterializeImageRequest>): MaterializeImageRequest {
+    return MaterializeImageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MaterializeImageRequest>): MaterializeImageRequest {
+    const message = createBaseMaterializeImageRequest();
+    message.imageId = object.imageId ?? "";
+    switch (object.target?.$case) {
+      case "path": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "path", value: object.target.value };
+        }
+        break;
+      }
+      case "novaInstances": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "novaInstances", value: object.target.value };
+        }
+        break;
+      }
+    }
+    message.raw = object.raw ?? false;
+    message.overwrite = object.overwrite ?? false;
+    message.hardLink = object.hardLink ?? false;
+    message.noFlush = object.noFlush ?? false;
+    message.prefer = object.prefer?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseMaterializeProgress(): MaterializeProgress {
+  return { done: 0n, total: 0n };
+}
+
+export const MaterializeProgress: MessageFns<MaterializeProgress> = {
+  encode(message: MaterializeProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.done !== 0n) {
+      if (BigInt.asUintN(64, message.done) !== message.done) {
+        throw new globalThis.Error("value provided for field message.done of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.done);
+    }
+    if (message.total !== 0n) {
+      if (BigInt.asUintN(64, message.total) !== message.total) {
+        throw new globalThis.Error("value provided for field message.total of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.total);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MaterializeProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMaterializeProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.done = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.total = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MaterializeProgress {
+    return {
+      done: isSet(object.done) ? BigInt(object.done) : 0n,
+      total: isSet(object.total) ? BigInt(object.total) : 0n,
+    };
+  },
+
+  toJSON(message: MaterializeProgress): unknown {
+    const obj: any = {};
+    if (message.done !== 0n) {
+      obj.done = message.done.toString();
+    }
+    if (message.total !== 0n) {
+      obj.total = message.total.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MaterializeProgress>): MaterializeProgress {
+    return MaterializeProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MaterializeProgress>): MaterializeProgress {
+    const message = createBaseMaterializeProgress();
+    message.done = (object.done !== undefined && object.done !== null) ? BigInt(object.done) : 0n;
+    message.total = (object.total !== undefined && object.total !== null) ? BigInt(object.total) : 0n;
+    return message;
+  },
+};
+
+function createBaseMaterializedFile(): MaterializedFile {
+  return { imageId: "", path: "", size: 0n, way: MaterializeWay.UNSPECIFIED, resumed: 0n };
+}
+
+export const MaterializedFile: MessageFns<MaterializedFile> = {
+  encode(message: MaterializedFile, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.size !== 0n) {
+      if (BigInt.asUintN(64, message.size) !== message.size) {
+        throw new globalThis.Error("value provided for field message.size of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.size);
+    }
+    if (message.way !== MaterializeWay.UNSPECIFIED) {
+      writer.uint32(32).int32(materializeWayToNumber(message.way));
+    }
+    if (message.resumed !== 0n) {
+      if (BigInt.asUintN(64, message.resumed) !== message.resumed) {
+        throw new globalThis.Error("value provided for field message.resumed of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.resumed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MaterializedFile {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMaterializedFile();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.size = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.way = materializeWayFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.resumed = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MaterializedFile {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      size: isSet(object.size) ? BigInt(object.size) : 0n,
+      way: isSet(object.way) ? materializeWayFromJSON(object.way) : MaterializeWay.UNSPECIFIED,
+      resumed: isSet(object.resumed) ? BigInt(object.resumed) : 0n,
+    };
+  },
+
+  toJSON(message: MaterializedFile): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.size !== 0n) {
+      obj.size = message.size.toString();
+    }
+    if (message.way !== MaterializeWay.UNSPECIFIED) {
+      obj.way = materializeWayToJSON(message.way);
+    }
+    if (message.resumed !== 0n) {
+      obj.resumed = message.resumed.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MaterializedFile>): MaterializedFile {
+    return MaterializedFile.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MaterializedFile>): MaterializedFile {
+    const message = createBaseMaterializedFile();
+    message.imageId = object.imageId ?? "";
+    message.path = object.path ?? "";
+    message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
+    message.way = object.way ?? MaterializeWay.UNSPECIFIED;
+    message.resumed = (object.resumed !== undefined && object.resumed !== null) ? BigInt(object.resumed) : 0n;
+    return message;
+  },
+};
+
+function createBaseMaterializeImageResponse(): MaterializeImageResponse {
+  return { part: undefined };
+}
+
+export const MaterializeImageResponse: MessageFns<MaterializeImageResponse> = {
+  encode(message: MaterializeImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "progress":
+        MaterializeProgress.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "file":
+        MaterializedFile.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MaterializeImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMaterializeImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "progress", value: MaterializeProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "file", value: MaterializedFile.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MaterializeImageResponse {
+    return {
+      part: isSet(object.progress)
+        ? { $case: "progress", value: MaterializeProgress.fromJSON(object.progress) }
+        : isSet(object.file)
+        ? { $case: "file", value: MaterializedFile.fromJSON(object.file) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: MaterializeImageResponse): unknown {
+    const obj: any = {};
+    if (message.part?.$case === "progress") {
+      obj.progress = MaterializeProgress.toJSON(message.part.value);
+    } else if (message.part?.$case === "file") {
+      obj.file = MaterializedFile.toJSON(message.part.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MaterializeImageResponse>): MaterializeImageResponse {
+    return MaterializeImageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MaterializeImageResponse>): MaterializeImageResponse {
+    const message = createBaseMaterializeImageResponse();
+    switch (object.part?.$case) {
+      case "progress": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "progress", value: MaterializeProgress.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "file": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "file", value: MaterializedFile.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
 function createBaseDownloadHeader(): DownloadHeader {
   return { size: 0n, offset: 0n, length: 0n, checksum: "", osHashAlgo: "", osHashValue: "" };
 }
@@ -965,6 +1651,19 @@ export const DataServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /**
+     * Puts the data of an image into a file of the host of the node that is asked, beneath a folder that its operator allows; for
+     * compute hosts and administrators. Answers how far it is, then what was made. What a call that ends early has written is
+     * taken up by the next one for the same file.
+     */
+    materializeImage: {
+      name: "MaterializeImage",
+      requestType: MaterializeImageRequest as typeof MaterializeImageRequest,
+      requestStream: false,
+      responseType: MaterializeImageResponse as typeof MaterializeImageResponse,
+      responseStream: true,
+      options: {},
+    },
   },
 } as const;
 
@@ -984,6 +1683,15 @@ export interface DataServiceImplementation<CallContextExt = {}> {
    * a location of the image; for administrators. The copy is given up when the call is.
    */
   copyImage(request: CopyImageRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CopyImageResponse>>;
+  /**
+   * Puts the data of an image into a file of the host of the node that is asked, beneath a folder that its operator allows; for
+   * compute hosts and administrators. Answers how far it is, then what was made. What a call that ends early has written is
+   * taken up by the next one for the same file.
+   */
+  materializeImage(
+    request: MaterializeImageRequest,
+    context: CallContext & CallContextExt,
+  ): ServerStreamingMethodResult<DeepPartial<MaterializeImageResponse>>;
 }
 
 export interface DataServiceClient<CallOptionsExt = {}> {
@@ -1002,6 +1710,15 @@ export interface DataServiceClient<CallOptionsExt = {}> {
    * a location of the image; for administrators. The copy is given up when the call is.
    */
   copyImage(request: DeepPartial<CopyImageRequest>, options?: CallOptions & CallOptionsExt): Promise<CopyImageResponse>;
+  /**
+   * Puts the data of an image into a file of the host of the node that is asked, beneath a folder that its operator allows; for
+   * compute hosts and administrators. Answers how far it is, then what was made. What a call that ends early has written is
+   * taken up by the next one for the same file.
+   */
+  materializeImage(
+    request: DeepPartial<MaterializeImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): AsyncIterable<MaterializeImageResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {
