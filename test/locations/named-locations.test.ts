@@ -44,7 +44,7 @@ function bucket(name: string): ImageStore {
 }
 
 function naming(scheme: string, by: LocationNaming['by']): LocationNaming {
-  return { scheme, by, locate: (url) => asObjectKey(url.host + url.pathname) };
+  return { schemes: [scheme], by, locate: (text) => asObjectKey(text.split('//', 2)[1] ?? '') };
 }
 
 beforeAll(async () => {
