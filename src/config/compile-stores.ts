@@ -33,7 +33,7 @@ export function compileStores(context: Context): readonly StoreConfig[] {
   const defaults = writable.filter((store) => store.isDefault);
   const [only] = writable;
   if (only === undefined) context.problems.push('[stores]: http stores are read-only, expected one of another type');
-  if (writable.length === 1)
+  if (writable.length <= 1)
     return stores.map((store) => (store.type === 'http' ? store : { ...store, isDefault: true }));
   if (defaults.length !== 1) {
     const found = defaults.length === 0 ? 'none has it' : `${defaults.map((store) => store.name).join(', ')} have it`;

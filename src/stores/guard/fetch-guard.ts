@@ -45,6 +45,7 @@ export interface FetchGuardOptions {
   /** From the request to the end of the body. */
   readonly totalMs?: number;
   readonly resolve?: Resolve;
+  readonly addresses?: Pick<AddressRules, 'refusal'>;
 }
 
 const TEXT_MAX = 2048;
@@ -62,14 +63,15 @@ export class FetchGuard {
   readonly #totalMs: number;
   readonly #agent: Agent;
 
-  constructor({ rules, log, timeouts = TIMEOUTS, totalMs = TOTAL_MS, resolve = systemResolve() }: FetchGuardOptions) {
+  constructor(options: FetchGuardOptions) {
+    const { rules, log, timeouts = TIMEOUTS, totalMs = TOTAL_MS, resolve = systemResolve() } = options;
     this.timeouts = timeouts;
     this.#rules = rules;
     this.#log = log;
     this.#totalMs = totalMs;
     this.#agent = new Agent({
       connect: guardedConnector({
-        addresses: new AddressRules({ allowPrivate: rules.allowPrivateAddresses }),
+        addresses: options.addresses ?? new AddressRules({ allowPrivate: rules.allowPrivateAddresses }),
         isAllowed: (hostname, port) => isAllowedHost(rules, hostname, port),
         ...{ resolve, connectMs: timeouts.connectMs },
       }),

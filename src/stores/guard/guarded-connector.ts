@@ -33,7 +33,7 @@ export function systemResolve(): Resolve {
  * the name server says a moment later makes no difference (DNS rebinding). Host and SNI stay those of the URL.
  */
 export function guardedConnector(options: {
-  readonly addresses: AddressRules;
+  readonly addresses: Pick<AddressRules, 'refusal'>;
   readonly resolve: Resolve;
   /** Past the address rules. */
   readonly isAllowed: (hostname: string, port: number) => boolean;
