@@ -39,8 +39,10 @@ afterEach(() => {
 
 const ok: RequestListener = (_, response) => void response.end('data');
 const redirect = (location: string): RequestListener => {
-  return ({ url }, response) =>
-    void (url === '/end' ? response.end('end') : response.writeHead(302, { location }).end());
+  return ({ url }, response) => {
+    if (url === '/end') response.end('end');
+    else response.writeHead(302, { location }).end();
+  };
 };
 
 /** A guard to which names are what the table says, and `good.test` is allowed. */

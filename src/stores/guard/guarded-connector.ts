@@ -15,12 +15,17 @@ export class RefusedAddress extends Error {}
  * time leave the others alone.
  */
 const LOOKUPS = 2;
+const WAITING_MAX = 100;
 
 /** The system's resolver, a few at a time. */
 export function systemResolve(): Resolve {
   const running = new Set<Promise<unknown>>();
+  let waiting = 0;
   return async (hostname) => {
+    if (waiting >= WAITING_MAX) throw new Error('too many names are being looked up');
+    waiting += 1;
     while (running.size >= LOOKUPS) await Promise.race(running);
+    waiting -= 1;
     const asked = lookup(hostname, { all: true, verbatim: true });
     const done = asked.catch(() => undefined).finally(() => running.delete(done));
     running.add(done);
@@ -53,7 +58,10 @@ export function guardedConnector(options: {
   const free = buildConnector({ timeout: connectMs, lookup: lookupBy(resolve) });
   return (to, callback) => {
     const port = to.port === '' ? (to.protocol === 'https:' ? 443 : 80) : Number(to.port);
-    if (isAllowed(to.hostname, port)) return free(to, callback);
+    if (isAllowed(to.hostname, port)) {
+      free(to, callback);
+      return;
+    }
     try {
       // Of an address nothing is looked up.
       if (isIP(to.hostname) !== 0) refuse(to.hostname);

@@ -11,7 +11,8 @@ import { asObjectKey, type ObjectKey } from '../../base/brand.js';
 export function keyOfUrl(href: string): ObjectKey | undefined {
   const [scheme = '', rest = ''] = href.split(/:\/\/(.*)/s, 2);
   let key = `${scheme}/`;
-  for (const [at, character] of [...rest].entries()) {
+  for (let at = 0; at < rest.length; at += 1) {
+    const character = rest.charAt(at);
     const begins = key.endsWith('/');
     const isLast = at === rest.length - 1;
     const isPlain = /[A-Za-z0-9-]/.test(character) || (character === '.' && !begins);

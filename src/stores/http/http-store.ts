@@ -4,7 +4,7 @@ import type { ByteRange, ImageStore } from '../../application/ports/image-store.
 import type { ObjectKey, StoreId } from '../../base/brand.js';
 import type { Reason } from '../../base/error-table.js';
 import { failedWith, ServiceError } from '../../base/service-error.js';
-import type { FetchGuard, Fetched } from '../guard/fetch-guard.js';
+import type { Fetched, FetchGuard, FetchRequest } from '../guard/fetch-guard.js';
 import { backoff, discard } from '../remote/backend.js';
 import { checkWhole, outside, READ_STATUSES, readRange } from '../remote/ranged-read.js';
 import { keyOfUrl, urlOfKey } from './http-key.js';
@@ -65,8 +65,14 @@ export class HttpStore implements ImageStore {
     }
     const endBytes = range.offsetBytes + range.lengthBytes;
     let first: string | undefined;
-    const open = async (headers: Readonly<Record<string, string>>): Promise<Fetched> => {
-      const answer = await this.#get(url, headers, signal);
+    const open = async ({ range: asked = '' }: Readonly<Record<string, string>>): Promise<Fetched> => {
+      // A condition is not sent along: a weak ETag, as many servers have, never meets one. Versions are compared here.
+      const answer = await this.#ask({ method: 'GET', url, headers: { range: asked }, signal }, true);
+      if (GONE.includes(answer.status)) return { ...answer, status: 404 };
+      if (!READ_STATUSES.includes(answer.status)) {
+        discard(answer);
+        throw this.#refused(answer);
+      }
       const version = versionOf(answer);
       if (version === undefined || version === (first ??= version)) return beginningOf(answer, endBytes);
       discard(answer);
@@ -82,12 +88,12 @@ export class HttpStore implements ImageStore {
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
     const url = urlOfKey(key);
     if (url === undefined) return undefined;
-    const head = await this.#guard.open({ method: 'HEAD', url });
+    const head = await this.#ask({ method: 'HEAD', url }, false);
     discard(head);
     if (GONE.includes(head.status)) return undefined;
     const sizeBytes = head.status === 200 ? lengthOf(head) : undefined;
     if (sizeBytes !== undefined) return { sizeBytes };
-    const answer = await this.#guard.open({ method: 'GET', url, headers: { range: 'bytes=0-0' } });
+    const answer = await this.#ask({ method: 'GET', url, headers: { range: 'bytes=0-0' } }, false);
     discard(answer);
     if (GONE.includes(answer.status)) return undefined;
     const total = totalOf(answer);
@@ -110,23 +116,17 @@ export class HttpStore implements ImageStore {
     return urlOfKey(key) ?? `http:${key}`;
   }
 
-  async #get(
-    url: string,
-    { range = '' }: Readonly<Record<string, string>>,
-    signal: AbortSignal | undefined,
-  ): Promise<Fetched> {
+  /** Asks again where another answer may come; of a silent server only when told, as that takes long. */
+  async #ask(request: FetchRequest, retrySilent: boolean): Promise<Fetched> {
     for (let attempt = 1; ; attempt += 1) {
-      // A condition is not sent along: a weak ETag, as many servers have, never meets one. Versions are compared here.
-      const asked = this.#guard.open({ method: 'GET', url, headers: { range }, signal });
-      const answer = await asked.catch((error: unknown) => {
-        if (failedWith(error, 'UNAVAILABLE') && attempt < ATTEMPTS) return undefined;
+      const isLast = attempt === ATTEMPTS;
+      const answer = await this.#guard.open(request).catch((error: unknown) => {
+        if (retrySilent && !isLast && failedWith(error, 'UNAVAILABLE')) return undefined;
         throw error;
       });
-      const status = GONE.includes(answer?.status ?? 0) ? 404 : answer?.status;
-      if (answer !== undefined && READ_STATUSES.includes(status ?? 0)) return { ...answer, status: status ?? 0 };
+      if (answer !== undefined && (isLast || !PASSING.includes(answer.status))) return answer;
       if (answer !== undefined) discard(answer);
-      if (answer !== undefined && !(PASSING.includes(answer.status) && attempt < ATTEMPTS)) throw this.#refused(answer);
-      await backoff(this.#guard.timeouts, attempt, signal);
+      await backoff(this.#guard.timeouts, attempt, request.signal);
     }
   }
 
