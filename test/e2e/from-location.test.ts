@@ -7,6 +7,7 @@ import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { asObjectKey, asStoreId, type ObjectKey } from '../../src/base/brand.js';
 import { openS3Store } from '../../src/stores/s3/s3-store.js';
 import { openSwiftStore } from '../../src/stores/swift/swift-store.js';
+import { eventually } from '../support/eventually.js';
 import { callerOf, FORMATS, type LocatedNode, metadataOf, startLocatedNode, waysOf } from '../support/located-node.js';
 import { runOriel } from '../support/oriel-command.js';
 import type { ImageDocument, RestClient } from '../support/rest-client.js';
@@ -156,12 +157,13 @@ describe.skipIf(!hasSwift())('in Swift and S3', { timeout: 60_000 }, () => {
       credentialsFile,
     };
     stores.push({ name: 'cloud', store: await openS3Store(inS3) });
-    located = await startLocatedNode(
-      () =>
+    located = await startLocatedNode({
+      secureHash: true,
+      more:
         `[stores.safe]\ntype = "swift"\nauth_url = "${authUrl}"\nuser = "${user}"\nkey_file = "${keyFile}"\n` +
         `container = "images"\nauth_version = "1"\n[stores.cloud]\ntype = "s3"\nendpoint = "${swift.url}"\n` +
         `bucket = "bucket"\ncredentials_file = "${credentialsFile}"\n`,
-    );
+    });
     admin = callerOf(located, 'admin', 'root');
   }, SWIFT_START_MS);
   afterAll(async () => {
@@ -195,9 +197,15 @@ describe.skipIf(!hasSwift())('in Swift and S3', { timeout: 60_000 }, () => {
       const image = await callerOf(running(), 'member', 'amy').create({ ...FORMATS, visibility: 'community' });
       expect((await add(image, url)).status).toBeLessThan(300);
       expect(await admin.show(image.id)).toMatchObject({ status: 'active', size: BYTES.length, stores: name });
+      await checkData(admin, running().node.httpUrl, image.id);
+      // Meanwhile it is read for its digests.
+      await eventually(
+        () => admin.show(image.id),
+        ({ checksum }) => checksum === MD5,
+      );
       const { locations } = await grpc.catalog.listImageLocations({ imageId: image.id }, metadataOf('admin'));
       expect(locations).toMatchObject([
-        { store: name, url, digestState: 'LOCATION_DIGEST_STATE_UNVERIFIED', created: false },
+        { store: name, url, digestState: 'LOCATION_DIGEST_STATE_VERIFIED', created: false },
       ]);
       await checkData(admin, running().node.httpUrl, image.id);
       expect((await admin.call('DELETE', `/v2/images/${image.id}`)).status).toBe(204);

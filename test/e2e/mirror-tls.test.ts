@@ -39,7 +39,7 @@ beforeAll(async () => {
   plain.objects.set('/pub/a', Buffer.from('bytes'));
   await writeFile(
     path.join(folder.path, 'oriel.toml'),
-    `[import]\nallowed_ports = []\nallowed_hosts = ["localhost", "127.0.0.1"]\n` +
+    `[images]\ndo_secure_hash = false\n[import]\nallowed_ports = []\nallowed_hosts = ["localhost", "127.0.0.1"]\n` +
       `[stores.file]\npath = "${folder.path}/file"\n[stores.web]\ntype = "http"\n`,
   );
   node = await start({ NODE_EXTRA_CA_CERTS: path.join(folder.path, 'cert.pem') });

@@ -18,9 +18,12 @@ export interface LocatedNode {
   stop(): Promise<void>;
 }
 
-/** Starts it with further tables of configuration; the mirror is an allowed host, others are not. */
+/**
+ * Starts it with further tables of configuration; the mirror is an allowed host, others are not. Unless told, nobody reads data
+ * that is added, so that images have neither digests nor a map.
+ */
 export async function startLocatedNode(
-  more: (folder: string) => Promise<string> | string = () => '',
+  options: { readonly more?: string; readonly secureHash?: boolean } = {},
 ): Promise<LocatedNode> {
   const folder = await tempFolder('located');
   const mirror = await startObjectServer();
@@ -28,10 +31,10 @@ export async function startLocatedNode(
   const config = path.join(folder.path, 'oriel.toml');
   await writeFile(
     config,
-    `[images]\nshow_multiple_locations = true\n` +
+    `[images]\nshow_multiple_locations = true\ndo_secure_hash = ${String(options.secureHash ?? false)}\n` +
       `[import]\nallowed_ports = []\nallowed_hosts = ["${new URL(mirror.url).host}"]\n` +
       `[stores.fast]\npath = "${folder.path}/fast"\ndefault = true\nweight = 10\n` +
-      `[stores.web]\ntype = "http"\n${await more(folder.path)}`,
+      `[stores.web]\ntype = "http"\n${options.more ?? ''}`,
   );
   const node = await startNode({ dataDir: path.join(folder.path, 'data'), args: ['--config', config] });
   const client = connect({ node: node.grpcAddress, token: undefined }, new AbortController().signal);
