@@ -20,7 +20,7 @@ const INSPECTION_MS = 60_000;
 /** What the use cases that change locations work with. */
 export interface LocationContext
   extends CatalogContext,
-    Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log'> {}
+    Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log' | 'timer'> {}
 
 /** A location as a caller names it. */
 export interface NamedLocation {
@@ -85,12 +85,12 @@ async function inspected(
   if (image.status !== 'queued' || diskFormat === null || containerFormat === null) return null;
   const stop = new AbortController();
   const late = new ServiceError('UNAVAILABLE', 'url: the object takes too long to be looked at');
-  const timer = setTimeout(() => stop.abort(late), INSPECTION_MS);
+  const cancel = context.timer.schedule(() => stop.abort(late), INSPECTION_MS);
   try {
     const { signal } = stop;
     return await inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
 

@@ -5,7 +5,6 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { startNode, type TestNode } from '../support/node.js';
 import { type ObjectServer, startObjectServer } from '../support/object-server.js';
@@ -28,8 +27,7 @@ beforeAll(async () => {
   execFileSync('openssl', [...request, ...files, ...subject], { cwd: folder.path, stdio: 'pipe' });
   const read = (name: string): Buffer => readFileSync(path.join(folder.path, name));
   mirror = createServer({ key: read('key.pem'), cert: read('cert.pem') }, (incoming, response) => {
-    const socket = incoming.socket as TLSSocket & { servername?: unknown };
-    names.push([incoming.headers.host, socket.servername]);
+    names.push([incoming.headers.host, 'servername' in incoming.socket ? incoming.socket.servername : undefined]);
     if (location === undefined) response.writeHead(200, { 'content-length': 5 }).end('bytes');
     else response.writeHead(302, { location }).end();
   });
