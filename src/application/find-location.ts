@@ -1,20 +1,26 @@
 import type { ObjectKey } from '../base/brand.js';
-import { ServiceError } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import type { ExpectedData, FoundLocation } from '../domain/location-change.js';
 import type { Image } from '../domain/image.js';
 import { parseLocationUrl, refusedUrl } from '../domain/location-url.js';
+import { exceeds } from '../domain/limits.js';
 import { isService } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { DataContext } from './data-context.js';
 import { inspectContent } from './inspect-content.js';
 import type { Effect } from './ports/catalog.js';
 import type { ImageStore } from './ports/image-store.js';
+import type { LocationNaming } from './store-registry.js';
+import { overCap } from './upload-lease.js';
+
+/** So long may the look into the header of an object take. */
+const INSPECTION_MS = 60_000;
 
 /** What the use cases that change locations work with. */
 export interface LocationContext
   extends CatalogContext,
-    Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log'> {}
+    Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log' | 'timer'> {}
 
 /** A location as a caller names it. */
 export interface NamedLocation {
@@ -26,7 +32,8 @@ export interface NamedLocation {
 /**
  * Finds the object that a URL names; call it when the caller was found to have the right to the image (CVE-2026-71198: a target
  * is not contacted before). Of a queued image the content is inspected. INVALID_ARGUMENT: no such object, or none that may be named
- * by URL. FORBIDDEN: a service may. UNSUPPORTED_MEDIA: see inspectContent.
+ * by URL. FORBIDDEN: a service may. UNSUPPORTED_MEDIA: see inspectContent. LIMIT_EXCEEDED: larger than an image may be
+ * (CVE-2014-5356).
  */
 export async function findLocation(
   context: LocationContext,
@@ -34,13 +41,18 @@ export async function findLocation(
   image: Image,
   { url, metadata, expected }: NamedLocation,
 ): Promise<FoundLocation> {
-  const named = context.stores.locate(parseLocationUrl(url));
+  parseLocationUrl(url);
+  const named = context.stores.locate(url);
   if (named === undefined) throw refusedUrl();
   const { store, key, by } = named;
   if (by === 'services' && !isAdmin(caller) && !isService(caller))
     throw new ServiceError('FORBIDDEN', 'Only services and administrators may name objects of this store.');
-  const found = await store.stat(key);
-  if (found === undefined) throw new ServiceError('INVALID_ARGUMENT', 'url: there is no such object');
+  const found = await told(by, async () => {
+    const { sizeBytes } = (await store.stat(key)) ?? missing();
+    const cap = context.rules.limits.imageSizeCapBytes;
+    if (exceeds(sizeBytes, cap)) throw overCap(cap);
+    return { sizeBytes, virtualSizeBytes: await inspected(context, image, store, { key, sizeBytes }) };
+  });
   return {
     location: {
       id: context.ids.uuid(),
@@ -48,8 +60,7 @@ export async function findLocation(
       digest: 'unverified',
       created: false,
     },
-    sizeBytes: found.sizeBytes,
-    virtualSizeBytes: await inspected(context, image, store, { key, sizeBytes: found.sizeBytes }),
+    ...found,
     expected,
   };
 }
@@ -72,6 +83,31 @@ async function inspected(
 ): Promise<number | null> {
   const { id: imageId, diskFormat, containerFormat } = image;
   if (image.status !== 'queued' || diskFormat === null || containerFormat === null) return null;
-  const { signal } = new AbortController();
-  return inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
+  const stop = new AbortController();
+  const late = new ServiceError('UNAVAILABLE', 'url: the object takes too long to be looked at');
+  const cancel = context.timer.schedule(() => stop.abort(late), INSPECTION_MS);
+  try {
+    const { signal } = stop;
+    return await inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
+  } finally {
+    cancel();
+  }
+}
+
+/**
+ * Users who may name any host learn of it only whether there is an object: with words of their own for a port that is closed, one
+ * that is silent and one that answers something else, the service would scan ports for them (CVE-2017-7200).
+ */
+async function told<T>(by: LocationNaming['by'], look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    const isOurs = failedWith(error, 'LIMIT_EXCEEDED') || failedWith(error, 'UNSUPPORTED_MEDIA');
+    if (by === 'services' || isOurs || !(error instanceof ServiceError)) throw error;
+    return missing(error);
+  }
+}
+
+function missing(cause?: unknown): never {
+  throw new ServiceError('INVALID_ARGUMENT', 'url: there is no such object, or it cannot be read', { cause });
 }

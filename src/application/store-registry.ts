@@ -6,15 +6,18 @@ import type { ImageStore } from './ports/image-store.js';
 
 /** How objects of a store are named as locations by URL. */
 export interface LocationNaming {
-  /** The scheme of such URLs, lower case. */
-  readonly scheme: string;
+  /** The schemes of such URLs, lower case. */
+  readonly schemes: readonly string[];
   /**
    * Who may. `services`: the store is read with the service's own rights, so only services and administrators say what is read.
    * `owners`: it is read as anybody could read it, so owners of images may, too.
    */
   readonly by: 'services' | 'owners';
-  /** The key of the object; undefined: none of this store. */
-  locate(url: URL): ObjectKey | undefined;
+  /**
+   * The key of the object that a URL of such a scheme names, by its text, before a parser has changed it; undefined: none of this
+   * store. INVALID_ARGUMENT: what is wrong with the URL. Asks the store for nothing.
+   */
+  locate(text: string): ObjectKey | undefined;
 }
 
 /** A store with what the operator says of it. */
@@ -27,6 +30,8 @@ export interface RegisteredStore {
   readonly properties: ReadonlyMap<string, string>;
   /** Absent: nobody names objects of this store by URL, as the paths of file stores (OSSA-2014-041). */
   readonly naming?: LocationNaming;
+  /** Nothing can be stored there. */
+  readonly readOnly?: true;
 }
 
 /** The stores of this node, by name; one of them is the default. */
@@ -53,12 +58,13 @@ export class StoreRegistry {
     return this.#stores.get(id)?.store;
   }
 
-  /** The object that the URL names in a store whose objects may be named so. */
+  /** The object that the URL names in a store whose objects may be named so. INVALID_ARGUMENT: see LocationNaming. */
   locate(
-    url: URL,
+    text: string,
   ): { readonly store: ImageStore; readonly key: ObjectKey; readonly by: LocationNaming['by'] } | undefined {
+    const scheme = text.slice(0, Math.max(text.indexOf(':'), 0)).toLowerCase();
     for (const { store, naming } of this.#stores.values()) {
-      const key = naming !== undefined && `${naming.scheme}:` === url.protocol ? naming.locate(url) : undefined;
+      const key = naming?.schemes.includes(scheme) === true ? naming.locate(text) : undefined;
       if (naming !== undefined && key !== undefined) return { store, key, by: naming.by };
     }
     return undefined;
@@ -68,15 +74,16 @@ export class StoreRegistry {
     return this.#stores.get(id)?.weight ?? 0;
   }
 
-  /** The store that a request names, or the default one for ''. INVALID_ARGUMENT: there is no such store. */
+  /** The store that a request wants data stored in; '': the default one. INVALID_ARGUMENT: there is none such, or it is read-only. */
   named(name: string): ImageStore {
     if (name === '') return this.#default.store;
-    const store = this.get(asStoreId(name));
-    if (store === undefined)
-      throw new ServiceError(
-        'INVALID_ARGUMENT',
-        `store must be one of ${[...this.#stores.keys()].join(', ')}, got ${JSON.stringify(name.slice(0, 64))}`,
-      );
-    return store;
+    const entry = this.#stores.get(asStoreId(name));
+    if (entry !== undefined && entry.readOnly !== true) return entry.store;
+    const wanted = this.all.filter(({ readOnly }) => readOnly !== true).map(({ store }) => store.id);
+    const why = entry === undefined ? '' : ', which is read-only';
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `store must be one of ${wanted.join(', ')}, got ${JSON.stringify(name.slice(0, 64))}${why}`,
+    );
   }
 }

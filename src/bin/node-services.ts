@@ -76,7 +76,7 @@ const PARTS_AGE_MS = 2000;
 /** Opens stores, catalog and threads of a node, clears what an earlier run left, and makes its services. */
 export async function createNodeServices(config: Config, log: Log, openRole: OpenRole): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
-  const stores = await openStores(config);
+  const stores = await openStores(config, log);
   const uploads = new RunningUploads();
   const { self, open } = selfOf(config, { stores, uploads, log });
   const role = await openRole(self);

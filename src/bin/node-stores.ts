@@ -1,35 +1,57 @@
-import type { ImageStore } from '../application/ports/image-store.js';
+import type { Log } from '../application/log.js';
 import { type RegisteredStore, StoreRegistry } from '../application/store-registry.js';
 import { asStoreId } from '../base/brand.js';
 import { UNIT_BYTES } from '../base/units.js';
 import type { Config, StoreConfig } from '../config/config.js';
 import { openFileStore } from '../stores/file/file-store.js';
+import { FetchGuard } from '../stores/guard/fetch-guard.js';
+import { HttpStore } from '../stores/http/http-store.js';
 import { openS3Store } from '../stores/s3/s3-store.js';
 import { openSwiftStore } from '../stores/swift/swift-store.js';
+import { namingByUrl } from './store-naming.js';
 
 /**
  * Opens the configured stores. UNAVAILABLE: a store's folder cannot be used. INVALID_ARGUMENT: so is a file of credentials.
  * Services are not asked yet: a node starts while they are down.
  */
-export async function openStores(config: Config): Promise<StoreRegistry> {
+export async function openStores(config: Config, log: Log): Promise<StoreRegistry> {
+  const rules = { ...config.import, mostBytes: config.limits.imageSizeCapBytes };
+  const guard = new FetchGuard({ rules, log });
   const opened: RegisteredStore[] = [];
   for (const store of config.stores) {
     const properties = new Map(Object.entries(propertiesOf(store)));
-    opened.push({ store: await openStore(store), description: '', weight: store.weight, properties });
+    opened.push({ ...(await openStore(store, guard)), description: '', weight: store.weight, properties });
   }
   const chosen = config.stores.find(({ isDefault }) => isDefault) ?? config.stores[0];
   return new StoreRegistry(opened, asStoreId(chosen?.name ?? ''));
 }
 
-function openStore(config: StoreConfig): Promise<ImageStore> {
+async function openStore(
+  config: StoreConfig,
+  guard: FetchGuard,
+): Promise<Pick<RegisteredStore, 'store' | 'naming' | 'readOnly'>> {
   const id = asStoreId(config.name);
   switch (config.type) {
     case 'file':
-      return openFileStore({ id, path: config.path });
-    case 's3':
-      return openS3Store({ id, ...config });
-    case 'swift':
-      return openSwiftStore({ id, ...config });
+      return { store: await openFileStore({ id, path: config.path }) };
+    case 'http': {
+      const store = new HttpStore(id, guard);
+      // Read as anybody could: owners may.
+      const naming = {
+        schemes: ['http', 'https'],
+        by: 'owners',
+        locate: (text: string) => store.locate(text),
+      } as const;
+      return { store, naming, readOnly: true };
+    }
+    case 's3': {
+      const store = await openS3Store({ id, ...config });
+      return { store, naming: namingByUrl(store) };
+    }
+    case 'swift': {
+      const store = await openSwiftStore({ id, ...config });
+      return { store, naming: namingByUrl(store) };
+    }
   }
 }
 
@@ -38,6 +60,8 @@ function propertiesOf(config: StoreConfig): Readonly<Record<string, string>> {
   switch (config.type) {
     case 'file':
       return { data_dir: config.path, chunk_size: String(UNIT_BYTES), thin_provisioning: 'True' };
+    case 'http':
+      return {};
     case 's3':
       return { endpoint: config.endpoint, bucket: config.bucket, region: config.region };
     case 'swift':

@@ -39,6 +39,6 @@ export function storeDetailsOf(stores: StoreRegistry): readonly StoreDetail[] {
   });
 }
 
-function storeOf({ store, description }: RegisteredStore, { defaultId }: StoreRegistry): Store {
-  return { id: store.id, description, default: store.id === defaultId, readOnly: false, type: store.type };
+function storeOf({ store, description, readOnly }: RegisteredStore, { defaultId }: StoreRegistry): Store {
+  return { id: store.id, description, default: store.id === defaultId, readOnly: readOnly === true, type: store.type };
 }

@@ -9,6 +9,7 @@ import { addFetch } from './fetch-command.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
 import { addList } from './image-list.js';
 import { addConfig, addToken } from './local-commands.js';
+import { addLocations } from './location-commands.js';
 import { addMembers } from './member-commands.js';
 import { addNode } from './node-commands.js';
 
@@ -30,6 +31,7 @@ export function buildCli(deps: CliDeps): Command {
   addShowUpdateDelete(images, deps);
   addTransfers(images, deps);
   addFetch(images, deps);
+  addLocations(images, deps);
   addMembers(images, deps);
   addTags(images, deps);
   addActivation(images, deps);

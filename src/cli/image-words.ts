@@ -95,7 +95,8 @@ function valueText(field: string, value: unknown): string {
   return printable(JSON.stringify(value));
 }
 
-function locationJson(location: Image['locations'][number]): Record<string, unknown> {
+/** The location as JSON. */
+export function locationJson(location: Image['locations'][number]): Record<string, unknown> {
   const metadata = Object.fromEntries(location.metadata);
   return { id: location.id, store: location.store, url: location.url, metadata };
 }

@@ -37,7 +37,7 @@ function found(value: unknown): string {
 const NOT_YET: readonly (readonly [prefix: string, why: string])[] = [
   ['node.staging', 'no import method yet'],
   ['auth.keystone.region', 'no use for the region yet'],
-  ['import.', 'no import method yet'],
+  ['import.methods', 'no import method yet'],
   ['limits.user_storage_quota', 'no storage quota yet'],
   ['limits.use_keystone_limits', 'no unified limits yet'],
   ['limits.task_time_to_live', 'no tasks yet'],

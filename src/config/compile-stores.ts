@@ -29,12 +29,16 @@ export function compileStores(context: Context): readonly StoreConfig[] {
     return [{ name: 'file', type: 'file', isDefault: true, weight: 0, site: context.site, path }];
   }
   const stores = names.map((name) => compileStore(name, context));
-  const defaults = stores.filter((store) => store.isDefault);
-  const [only] = stores;
-  if (stores.length === 1 && only !== undefined) return [{ ...only, isDefault: true }];
+  const writable = stores.filter((store) => store.type !== 'http');
+  const defaults = writable.filter((store) => store.isDefault);
+  const [only] = writable;
+  if (only === undefined) context.problems.push('[stores]: http stores are read-only, expected one of another type');
+  if (writable.length <= 1)
+    return stores.map((store) => (store.type === 'http' ? store : { ...store, isDefault: true }));
   if (defaults.length !== 1) {
     const found = defaults.length === 0 ? 'none has it' : `${defaults.map((store) => store.name).join(', ')} have it`;
-    context.problems.push(`[stores]: expected default = true in exactly one of ${names.join(', ')}; ${found}`);
+    const wanted = writable.map((store) => store.name).join(', ');
+    context.problems.push(`[stores]: expected default = true in exactly one of ${wanted}; ${found}`);
   }
   return stores;
 }
@@ -61,8 +65,11 @@ function compileStore(name: string, context: Context): StoreConfig {
   };
   if (type === 's3') return { ...common, ...compileS3(table) };
   if (type === 'swift') return { ...common, ...compileSwift(table) };
-  if (type !== 'file') table.complain(`type: this release has no ${type} stores yet, only file, s3 and swift`);
-  else if (table.text('path') === '') table.complain('path: a file store needs its folder');
+  if (type === 'http') {
+    if (common.isDefault) table.complain('default: a http store is read-only and cannot be the default');
+    return { ...common, type: 'http', isDefault: false };
+  }
+  if (table.text('path') === '') table.complain('path: a file store needs its folder');
   return { ...common, type: 'file', path: resolve(table.text('path')) };
 }
 

@@ -53,13 +53,7 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
       maxStalenessMs: durationMs(raw.catalog.max_staleness),
       durability: raw.catalog.durability,
     },
-    import: {
-      methods: raw.import.methods,
-      allowedSchemes: raw.import.allowed_schemes,
-      allowedPorts: raw.import.allowed_ports,
-      allowedHosts: raw.import.allowed_hosts,
-      allowPrivateAddresses: raw.import.allow_private_addresses,
-    },
+    import: compileImport(raw.import, context),
     limits: compileLimits(raw.limits, context),
     images: compileImages(raw.images, context),
     incremental: {
@@ -126,6 +120,25 @@ function compileTls(raw: RawOptions['tls'], context: Context): TlsConfig | null 
     certFile: resolve(raw.cert_file),
     keyFile: resolve(raw.key_file),
     clientCaFile: pathOrNull(raw.client_ca_file),
+  };
+}
+
+function compileImport(raw: RawOptions['import'], context: Context): Config['import'] {
+  const schemes = raw.allowed_schemes.map((scheme) => scheme.toLowerCase());
+  if (schemes.length === 0 || !schemes.every((scheme) => ['http', 'https'].includes(scheme))) {
+    complain(context, 'import.allowed_schemes', 'expected http, https or both');
+  }
+  for (const host of raw.allowed_hosts) {
+    if (/^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/.test(host)) continue;
+    const expected = 'expected "host" or "host:port", such as mirror.example:8080 or [2001:db8::1]';
+    complain(context, 'import.allowed_hosts', `${expected}, found ${JSON.stringify(host)}`);
+  }
+  return {
+    methods: raw.methods,
+    allowedSchemes: schemes,
+    allowedPorts: raw.allowed_ports,
+    allowedHosts: raw.allowed_hosts,
+    allowPrivateAddresses: raw.allow_private_addresses,
   };
 }
 

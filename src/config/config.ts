@@ -93,7 +93,14 @@ export interface SwiftStoreConfig extends AnyStoreConfig {
   readonly authVersion: '1' | '3';
 }
 
-export type StoreConfig = FileStoreConfig | S3StoreConfig | SwiftStoreConfig;
+/** Objects at any URL that [import] allows. */
+export interface HttpStoreConfig extends AnyStoreConfig {
+  readonly type: 'http';
+  /** Nothing can be stored there. */
+  readonly isDefault: false;
+}
+
+export type StoreConfig = FileStoreConfig | HttpStoreConfig | S3StoreConfig | SwiftStoreConfig;
 
 export interface ImportConfig {
   readonly methods: readonly string[];

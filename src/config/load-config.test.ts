@@ -214,11 +214,40 @@ describe('stores of other services', () => {
   });
 });
 
+describe('http stores and the URLs that are fetched', () => {
+  const web = '[stores.web]\ntype = "http"\n';
+  const file = '[stores.a]\npath = "a"\n';
+
+  it('stand beside a store that can be written, which is the default', () => {
+    const { stores } = load({ toml: web + file }).config;
+    expect(stores.map(({ name, type, isDefault }) => [name, type, isDefault])).toEqual([
+      ['web', 'http', false],
+      ['a', 'file', true],
+    ]);
+    expect(problemOf({ toml: web })).toMatch(/http stores are read-only, expected one of another type$/);
+    expect(problemOf({ toml: `${web}default = true\n${file}` })).toContain('cannot be the default');
+    expect(problemOf({ toml: `${web}path = "x"\n${file}` })).toContain('a http store has no such option');
+    expect(problemOf({ toml: `${web}${file}[stores.b]\npath = "b"\n` })).toContain('in exactly one of a, b; none');
+  });
+
+  it('take the rules of [import]', () => {
+    const rules = 'allowed_ports = []\nallowed_hosts = ["a.example:8080", "[::1]"]\nallow_private_addresses = true\n';
+    expect(load({ toml: `[import]\nallowed_schemes = ["HTTPS"]\n${rules}` }).config.import).toMatchObject({
+      ...{ allowedSchemes: ['https'], allowedPorts: [], allowedHosts: ['a.example:8080', '[::1]'] },
+      allowPrivateAddresses: true,
+    });
+    for (const schemes of ['[]', '["http", "file"]'])
+      expect(problemOf({ toml: `[import]\nallowed_schemes = ${schemes}\n` })).toContain('expected http, https or both');
+    for (const host of ['http://a.example', 'a.example/x', '10.0.0.0/8', '::1', 'a b'])
+      expect(problemOf({ toml: `[import]\nallowed_hosts = ["${host}"]\n` })).toContain('expected "host"');
+  });
+});
+
 describe('options of later releases', () => {
   it('are refused with another value than their default', () => {
     expect(load({ flags: { primary: 'a:1' } }).config.catalog.primary).toBe('a:1');
     expect(problemOf({ toml: '[cache]\nsize = "1GB"\n' })).toContain('no cache yet');
-    expect(problemOf({ toml: '[stores.a]\ntype = "http"\n' })).toContain('no http stores yet');
+    expect(problemOf({ toml: '[import]\nmethods = ["web-download"]\n' })).toContain('no import method yet');
     expect(() => load({ toml: '[cache]\nsize = "10GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
   });
 });

@@ -78,7 +78,7 @@ beforeAll(async () => {
       { ...entry, store: files },
       {
         ...{ ...entry, store: failing },
-        naming: { scheme: 'http', by: 'owners', locate: (url) => asObjectKey(url.pathname.slice(1)) },
+        naming: { schemes: ['http'], by: 'owners', locate: (text) => asObjectKey(new URL(text).pathname.slice(1)) },
       },
     ],
     asStoreId('file'),

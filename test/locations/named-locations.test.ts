@@ -13,6 +13,7 @@ import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { type LocationNaming, StoreRegistry } from '../../src/application/store-registry.js';
 import { updateImage } from '../../src/application/update-image.js';
 import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
+import { systemTimer } from '../../src/bin/system-timer.js';
 import { openEmbeddedCatalog } from '../../src/catalog/embedded-catalog.js';
 import type { Caller } from '../../src/domain/caller.js';
 import type { Image } from '../../src/domain/image.js';
@@ -44,7 +45,7 @@ function bucket(name: string): ImageStore {
 }
 
 function naming(scheme: string, by: LocationNaming['by']): LocationNaming {
-  return { scheme, by, locate: (url) => asObjectKey(url.host + url.pathname) };
+  return { schemes: [scheme], by, locate: (text) => asObjectKey(text.split('//', 2)[1] ?? '') };
 }
 
 beforeAll(async () => {
@@ -67,7 +68,7 @@ beforeAll(async () => {
   context = {
     ...{ catalog, stores, nodeId: asNodeId('n1'), hashingAlgorithm: 'sha512', turns: new ImageTurns() },
     ...{ clock: { nowMs: () => Date.now() }, ids: { uuid: () => randomUUID() }, protection: NO_PROTECTION },
-    ...{ secureHash: true, formatMatch: 'strict', log },
+    ...{ secureHash: true, formatMatch: 'strict', log, timer: systemTimer },
     rules: { limits, diskFormats: ['raw'], containerFormats: ['bare'] },
   };
 });

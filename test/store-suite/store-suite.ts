@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ImageStore } from '../../src/application/ports/image-store.js';
+import type { ByteRange, ImageStore } from '../../src/application/ports/image-store.js';
 import { type ObjectKey, asObjectKey } from '../../src/base/brand.js';
 import { MIB } from '../../src/base/units.js';
 
@@ -12,6 +12,37 @@ export interface StoreUnderTest {
   /** Names of whatever lies in the store beside published objects. */
   readonly leftovers: () => Promise<readonly string[]>;
   dispose(): Promise<void>;
+}
+
+/** A store with a way to put objects there that need not be its own. */
+export interface Filled {
+  readonly store: ImageStore;
+  /** The key of no object. */
+  readonly missing: ObjectKey;
+  place(name: string, bytes: Buffer): Promise<ObjectKey>;
+  remove(key: ObjectKey): Promise<unknown>;
+}
+
+/** Defines what holds for a store that is only read; `make` returns a new, empty one. */
+export function readOnlySuite(name: string, make: () => Promise<Filled & { dispose(): Promise<void> }>): void {
+  describe(`store suite, read-only: ${name}`, () => {
+    let made: Awaited<ReturnType<typeof make>>;
+    beforeEach(async () => {
+      made = await make();
+    });
+    afterEach(() => made.dispose());
+
+    reading(() => made);
+    test('refuses to store and to remove: NOT_IMPLEMENTED', async () => {
+      const at = await made.place('kept', Buffer.from('kept'));
+      const writing = made.store.put(at, pieces(Buffer.from('x'), [1]), { signal: never() });
+      await expect(writing).rejects.toMatchObject({ reason: 'NOT_IMPLEMENTED' });
+      await expect(made.store.delete(at)).rejects.toMatchObject({ reason: 'NOT_IMPLEMENTED' });
+      expect(await made.store.stat(at)).toEqual({ sizeBytes: 4 });
+      expect(await made.store.capacity()).toBeUndefined();
+      await made.store.check();
+    });
+  });
 }
 
 /** Defines the suite; `make` returns a new, empty store. */
@@ -30,7 +61,13 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
 
     writing(() => store);
     failing(() => store);
-    reading(() => store);
+    reading(() => ({
+      ...{ store, missing: key('nothing/here'), remove: (at) => store.delete(at) },
+      place: async (name, bytes) => {
+        await put(store, name, bytes);
+        return key(name);
+      },
+    }));
     managing(() => store);
   });
 }
@@ -188,24 +225,27 @@ function failing(current: () => ImageStore): void {
   });
 }
 
-function reading(current: () => ImageStore): void {
+function reading(current: () => Filled): void {
+  const read = (at: ObjectKey, range: ByteRange, signal?: AbortSignal) =>
+    current().store.read(at, range, signal === undefined ? {} : { signal });
+
   test('reads any range', async () => {
     const bytes = randomBytes(5 * MIB + 321);
-    await put(current(), 'ranges', bytes);
+    const at = await current().place('ranges', bytes);
     await fc.assert(
       fc.asyncProperty(fc.nat(bytes.length), fc.nat(bytes.length), async (one, other) => {
         const offsetBytes = Math.min(one, other);
         const lengthBytes = Math.max(one, other) - offsetBytes;
-        const read = await collect(current().read(key('ranges'), { offsetBytes, lengthBytes }, {}));
-        expect(read.equals(bytes.subarray(offsetBytes, offsetBytes + lengthBytes))).toBe(true);
+        const part = await collect(read(at, { offsetBytes, lengthBytes }));
+        expect(part.equals(bytes.subarray(offsetBytes, offsetBytes + lengthBytes))).toBe(true);
       }),
       { numRuns: 40 },
     );
   });
 
   test('gives chunks of at most 1 MiB', async () => {
-    await put(current(), 'chunks', Buffer.alloc(3 * MIB + 5, 1));
-    for await (const chunk of current().read(key('chunks'), { offsetBytes: 3, lengthBytes: 3 * MIB }, {})) {
+    const at = await current().place('chunks', Buffer.alloc(3 * MIB + 5, 1));
+    for await (const chunk of read(at, { offsetBytes: 3, lengthBytes: 3 * MIB })) {
       expect(chunk.length).toBeGreaterThan(0);
       expect(chunk.length).toBeLessThanOrEqual(MIB);
     }
@@ -220,25 +260,25 @@ function reading(current: () => ImageStore): void {
     [Number.MAX_SAFE_INTEGER, 1],
     [0, Number.NaN],
   ])('refuses %d, %d of ten bytes: RANGE_INVALID', async (offsetBytes, lengthBytes) => {
-    await put(current(), 'ten', Buffer.alloc(10));
-    await expect(collect(current().read(key('ten'), { offsetBytes, lengthBytes }, {}))).rejects.toMatchObject({
+    const at = await current().place('ten', Buffer.alloc(10));
+    await expect(collect(read(at, { offsetBytes, lengthBytes }))).rejects.toMatchObject({
       reason: 'RANGE_INVALID',
     });
   });
 
   test('answers NOT_FOUND for an unknown key', async () => {
-    const reading = collect(current().read(key('nothing/here'), { offsetBytes: 0, lengthBytes: 0 }, {}));
+    const reading = collect(read(current().missing, { offsetBytes: 0, lengthBytes: 0 }));
     await expect(reading).rejects.toMatchObject({ reason: 'NOT_FOUND' });
-    expect(await current().stat(key('nothing/here'))).toBeUndefined();
+    expect(await current().store.stat(current().missing)).toBeUndefined();
   });
 
   test('a reader may stop early, and many read at once', async () => {
     const bytes = randomBytes(6 * MIB);
-    await put(current(), 'shared', bytes);
+    const at = await current().place('shared', bytes);
     const all = { offsetBytes: 0, lengthBytes: bytes.length };
     const readers = Array.from({ length: 12 }, async (_, index) => {
       let sizeBytes = 0;
-      for await (const chunk of current().read(key('shared'), all, {})) {
+      for await (const chunk of read(at, all)) {
         expect(Buffer.compare(chunk, bytes.subarray(sizeBytes, sizeBytes + chunk.length))).toBe(0);
         sizeBytes += chunk.length;
         if (sizeBytes > index * MIB) return;
@@ -248,11 +288,11 @@ function reading(current: () => ImageStore): void {
   });
 
   test('an abort ends a read with the reason of the signal', async () => {
-    await put(current(), 'long', randomBytes(6 * MIB));
+    const at = await current().place('long', randomBytes(6 * MIB));
     const controller = new AbortController();
     const consume = async (): Promise<void> => {
       const range = { offsetBytes: 0, lengthBytes: 6 * MIB };
-      for await (const chunk of current().read(key('long'), range, { signal: controller.signal })) {
+      for await (const chunk of read(at, range, controller.signal)) {
         expect(chunk.length).toBeGreaterThan(0);
         controller.abort(new Error('enough'));
       }
@@ -262,10 +302,10 @@ function reading(current: () => ImageStore): void {
 
   test('a reader keeps what it opened when the object is deleted meanwhile', async () => {
     const bytes = randomBytes(8 * MIB);
-    await put(current(), 'vanishing', bytes);
+    const at = await current().place('vanishing', bytes);
     const parts: Buffer[] = [];
-    for await (const chunk of current().read(key('vanishing'), { offsetBytes: 0, lengthBytes: bytes.length }, {})) {
-      if (parts.length === 0) await current().delete(key('vanishing'));
+    for await (const chunk of read(at, { offsetBytes: 0, lengthBytes: bytes.length })) {
+      if (parts.length === 0) await current().remove(at);
       parts.push(Buffer.from(chunk));
     }
     expect(Buffer.concat(parts).equals(bytes)).toBe(true);

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 export type Trouble =
-  | { readonly status: number; readonly body?: string }
+  | { readonly status: number; readonly body?: string; readonly headers?: Readonly<Record<string, string>> }
   /** No answer at all, or none any more. */
   | { readonly kind: 'stall' | 'reset' }
   /** The work is done, the answer is lost. */
@@ -87,7 +87,8 @@ async function answer(state: State, exchange: Exchange): Promise<void> {
     )
       return void request.socket.destroy();
   }
-  if (trouble !== undefined && 'status' in trouble) return void response.writeHead(trouble.status).end(trouble.body);
+  if (trouble !== undefined && 'status' in trouble)
+    return void response.writeHead(trouble.status, trouble.headers).end(trouble.body);
   if (trouble !== undefined && 'kind' in trouble && trouble.kind === 'stall') return;
   const done = handle(state, request, Buffer.concat(parts));
   if (trouble === undefined || !('kind' in trouble)) {

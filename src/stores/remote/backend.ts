@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import type { StoreId } from '../../base/brand.js';
 import type { Reason } from '../../base/error-table.js';
 import { ServiceError } from '../../base/service-error.js';
-import { type HttpHead, type HttpRequest, NoAnswer, type Transport } from './transport.js';
+import { type HttpHead, type HttpRequest, NoAnswer, type Timeouts, type Transport } from './transport.js';
 
 /** One request to the service, before it is known where exactly it goes and who asks. */
 export interface BackendCall {
@@ -124,10 +124,13 @@ export class Backend {
     }
   }
 
+  get timeouts(): Timeouts {
+    return this.transport.timeouts;
+  }
+
   /** Waits before the attempt after this one. */
-  async pause(attempt: number, signal?: AbortSignal): Promise<void> {
-    const ms = this.transport.timeouts.backoffMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
-    await sleep(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+  pause(attempt: number, signal?: AbortSignal): Promise<void> {
+    return backoff(this.timeouts, attempt, signal);
   }
 
   #passing(call: BackendCall, error: unknown): ServiceError | undefined {
@@ -154,7 +157,13 @@ export class Backend {
   }
 }
 
+/** Waits before the attempt after this one, longer each time. Rejects with the signal's reason. */
+export async function backoff({ backoffMs }: Timeouts, attempt: number, signal?: AbortSignal): Promise<void> {
+  const ms = backoffMs * 2 ** (attempt - 1) * (0.75 + Math.random() / 2);
+  await sleep(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+}
+
 /** Drops a body that nobody reads; that it did not end is no news. */
-function discard({ body }: OpenAnswer): void {
+export function discard({ body }: { readonly body: Readable }): void {
   body.on('error', () => undefined).destroy();
 }

@@ -1,14 +1,20 @@
 /** Reads a range of a remote object, going on from the exact byte when the connection breaks. */
-import type { ObjectKey } from '../../base/brand.js';
+import type { Reason } from '../../base/error-table.js';
 import { ServiceError } from '../../base/service-error.js';
 import { MIB } from '../../base/units.js';
 import type { ByteRange } from '../../application/ports/image-store.js';
-import type { Backend, OpenAnswer } from './backend.js';
+import type { OpenAnswer } from './backend.js';
 import { asNoAnswer, NoAnswer, type Timeouts } from './transport.js';
 
 export interface RangedRead {
-  readonly backend: Backend;
-  readonly key: ObjectKey;
+  readonly backend: {
+    readonly timeouts: Timeouts;
+    error(reason: Reason, problem: string, cause?: unknown): ServiceError;
+    /** Waits before the attempt after this one. */
+    pause(attempt: number, signal?: AbortSignal): Promise<void>;
+  };
+  /** The object's name in messages. */
+  readonly key: string;
   /** Not empty. */
   readonly range: ByteRange;
   readonly signal: AbortSignal | undefined;
@@ -42,7 +48,7 @@ export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
       signal?.throwIfAborted();
       checkAnswer(read, answer, { atBytes, endBytes, resumed: etag !== undefined });
       etag ??= answer.headers['etag'];
-      for await (const chunk of paced(answer.body, backend.transport.timeouts)) {
+      for await (const chunk of paced(answer.body, backend.timeouts)) {
         if (atBytes + chunk.length > endBytes)
           throw backend.error('UPSTREAM_FAILED', `reading ${key}: the service sent more than was asked for`);
         for (let offset = 0; offset < chunk.length; offset += MIB) {
@@ -76,14 +82,14 @@ export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
 }
 
 /** RANGE_INVALID unless both are whole numbers that a range can have. */
-export function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: ObjectKey): void {
+export function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: string): void {
   const whole = Number.isSafeInteger(offsetBytes) && Number.isSafeInteger(lengthBytes);
   if (whole && offsetBytes >= 0 && lengthBytes >= 0 && Number.isSafeInteger(offsetBytes + lengthBytes)) return;
   throw outside(key, `${lengthBytes} bytes at offset ${offsetBytes}`);
 }
 
 /** The error for a range that is not in the object. */
-export function outside(key: ObjectKey, asked: string): ServiceError {
+export function outside(key: string, asked: string): ServiceError {
   return new ServiceError('RANGE_INVALID', `object ${key} does not have ${asked}`);
 }
 

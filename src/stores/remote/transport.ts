@@ -143,7 +143,8 @@ async function withDeadline<T>(
   }
 }
 
-function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+/** The headers by name; of one that came several times, the first. */
+export function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const flattened: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     const first = Array.isArray(value) ? value[0] : value;

@@ -1,0 +1,54 @@
+/** `oriel image locations|add-location`. */
+import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
+import type { ImageLocation } from '../gen/oriel/catalog/v1/image.js';
+import { collectPairs, type CommonOptions, nodeCommand, report, withClient } from './command.js';
+import type { CliDeps } from './deps.js';
+import { findImageId } from './find-image.js';
+import { imageJson, imageText, locationJson, wordOf } from './image-words.js';
+import { alignRows } from './output.js';
+import { present } from './transfer.js';
+
+/** Adds `locations` and `add-location`. */
+export function addLocations(images: Command, deps: CliDeps): void {
+  nodeCommand(images, 'locations <image>', 'where the data of an image lies; for administrators and services').action(
+    async (given: string, options: CommonOptions) => {
+      const locations = await withClient(options, deps, async (client) => {
+        const imageId = await findImageId(client, given);
+        return (await client.catalog.listImageLocations({ imageId })).locations;
+      });
+      const rows = locations.map(locationRow);
+      const text = alignRows([HEADS, ...rows], []);
+      await report(deps, options, { json: locations.map(locationJson), text });
+    },
+  );
+  nodeCommand(images, 'add-location <image> <url>', 'name a place where the data of an image lies already')
+    .option('--metadata <key=value>', 'metadata of the location; again for more', collectPairs)
+    .addHelpText(
+      'after',
+      '\nAn image without data becomes active by it; it needs its formats before. The data is not read.\n' +
+        'http and https URLs: for owners, where an http store is configured. s3 and swift: for administrators and services.',
+    )
+    .action(
+      async (
+        given: string,
+        url: string,
+        options: CommonOptions & { readonly metadata?: ReadonlyMap<string, string> },
+      ) => {
+        const image = await withClient(options, deps, async (client) => {
+          const id = await findImageId(client, given);
+          const add = { url, metadata: new Map(options.metadata) };
+          const value = { action: { $case: 'add' as const, value: add } };
+          const changes = [{ change: { $case: 'location' as const, value } }];
+          return present((await client.catalog.updateImage({ id, requestId: randomUUID(), changes })).image);
+        });
+        await report(deps, options, { json: imageJson(image), text: imageText(image) });
+      },
+    );
+}
+
+const HEADS: readonly string[] = ['STORE', 'DIGEST', 'URL'];
+
+function locationRow({ store, digestState, url }: ImageLocation): readonly string[] {
+  return [store, wordOf(digestState, 'LOCATION_DIGEST_STATE_'), url];
+}
