@@ -217,9 +217,9 @@ describe('stores of other services', () => {
 describe('options of later releases', () => {
   it('are refused with another value than their default', () => {
     expect(load({ flags: { primary: 'a:1' } }).config.catalog.primary).toBe('a:1');
-    expect(problemOf({ toml: '[cache]\nsize = "1GB"\n' })).toContain('no cache yet');
+    expect(problemOf({ toml: '[workers]\nmemory_limit = "2GB"\n' })).toContain('no jobs yet');
     expect(problemOf({ toml: '[stores.a]\ntype = "http"\n' })).toContain('no http stores yet');
-    expect(() => load({ toml: '[cache]\nsize = "10GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
+    expect(() => load({ toml: '[workers]\nmemory_limit = "1GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
   });
 });
 
