@@ -15,7 +15,7 @@ export async function openForCopy(
   signal: AbortSignal,
 ): Promise<Download | undefined> {
   await context.catalog.read((reader) => authorize('copy_image', caller, findImage(reader, caller, imageId)));
-  return openDownload(context, caller, { imageId, range: null, prefer: [] }, signal);
+  return openDownload(context, caller, { imageId, range: null, prefer: [], pastCache: true }, signal);
 }
 
 /**

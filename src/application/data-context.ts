@@ -1,3 +1,4 @@
+import type { CachedReads } from './cached-reads.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { GarbageCollector } from './garbage-collector.js';
 import type { Digester } from './ports/digester.js';
@@ -11,6 +12,8 @@ export type FormatMatch = 'strict' | 'warn' | 'off';
 /** What the use cases that move bytes work with, on top of the catalog's. */
 export interface DataContext extends CatalogContext, ReadingContext {
   readonly commands: NodeCommands;
+  /** null: the node has no cache. */
+  readonly cached: CachedReads | null;
   /** Where this node stands. */
   readonly site: string;
   readonly digester: Digester;

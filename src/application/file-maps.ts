@@ -15,6 +15,8 @@ const KEPT_BYTES = 64 * 1024 * 1024;
 export interface FileMapsContext extends ReadableStores {
   readonly failed: FailedLocations;
   readonly log: Log;
+  /** A map that is kept at hand, unchecked; undefined: it is not. */
+  readonly keptMap?: (sha256: string) => Promise<Uint8Array | undefined>;
 }
 
 /** The maps of the files that are read here. */
@@ -50,6 +52,8 @@ export class FileMaps {
 
   async #load(fileMap: FileMapRef, data: ImageData): Promise<FileMap | null> {
     const { failed, log } = this.#context;
+    const atHand = await this.#atHand(fileMap, data);
+    if (atHand !== undefined) return atHand;
     const places = mapPlaces(fileMap, data.locations).filter((place) => isReadable(this.#context, place));
     const ownFirst = [
       ...places.filter((place) => isOwn(this.#context, place)),
@@ -69,6 +73,21 @@ export class FileMaps {
       }
     }
     return null;
+  }
+
+  // Data that is cached can be read while nobody who has the map answers.
+  async #atHand({ sha256 }: FileMapRef, { sizeBytes }: ImageData): Promise<FileMap | undefined> {
+    try {
+      const bytes = await this.#context.keptMap?.(sha256);
+      if (bytes === undefined || sha256Of(bytes) !== sha256) return undefined;
+      const map = decodeFileMap(bytes);
+      if (map.sizeBytes !== sizeBytes) return undefined;
+      this.#keep(sha256, map);
+      return map;
+    } catch (error) {
+      this.#context.log.warn({ err: error }, 'the cached map of a file is not readable');
+      return undefined;
+    }
   }
 
   #keep(sha256: string, map: FileMap): void {
@@ -94,13 +113,17 @@ export class FileMaps {
         bytes.set(unit, filled);
         filled += unit.length;
       }
-      if (createHash('sha256').update(bytes).digest('hex') !== sha256)
+      if (sha256Of(bytes) !== sha256)
         throw new ServiceError('DATA_CORRUPT', 'the map is not the one that the catalog names');
       return bytes;
     } finally {
       stop.abort();
     }
   }
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function bytesOf({ unitDigests, unitIsZero }: FileMap): number {

@@ -1,4 +1,4 @@
-import type { NodeId, StoreId } from '../base/brand.js';
+import type { NodeId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
@@ -7,11 +7,14 @@ import type { Location } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
-import { readingOrder } from './location-order.js';
+import { type LocationPlaces, readingOrder } from './location-order.js';
 import { isReadable } from './object-reads.js';
-import { isOwn } from './own-objects.js';
+import { isOwn, type OwnNode } from './own-objects.js';
 import type { CatalogReader } from './ports/catalog.js';
-import { readLocations } from './read-locations.js';
+import { type ReadingContext, readLocations } from './read-locations.js';
+
+/** What decides the order of locations. */
+export type OrderContext = Pick<DataContext, 'site'> & ReadingContext;
 
 export interface Download {
   readonly image: Image;
@@ -27,6 +30,8 @@ export interface DownloadRequest {
   readonly range: RangeRequest | null;
   /** Stores to read from first. */
   readonly prefer: readonly string[];
+  /** Reads past the cache: what is copied into a store of this node need not lie in its cache, too. */
+  readonly pastCache?: boolean;
 }
 
 /** The data of an image, for a caller who may have it. */
@@ -52,7 +57,13 @@ export async function openDownload(
   if (readable === undefined) return undefined;
   const { image, data } = readable;
   const range = resolveRange(request.range, data.sizeBytes);
-  const chunks = await readLocations(context, readable.order(), { image, data, range, signal });
+  const wanted = { image, data, range, signal };
+  const order = readable.order();
+  const { cached } = context;
+  const chunks =
+    cached !== null && request.pastCache !== true && cached.takes(order, data)
+      ? await cached.read(order, wanted)
+      : await readLocations(context, order, wanted);
   return { image, data, ...range, chunks };
 }
 
@@ -71,14 +82,25 @@ export async function findReadable(
   if (image.status === 'deactivated') authorizeDeactivated(caller, image);
   const data = dataOf(image);
   if (data === undefined || image.status === 'pending_delete') return undefined;
-  const locations = data.locations.filter((location) => isReadable(context, location));
-  const places = {
-    ...{ prefer: request.prefer, site: context.site, sites },
-    isOwn: (location: Location) => isOwn(context, location),
-    weight: (storeId: StoreId) => context.stores.weight(storeId),
-    failed: ({ id }: Location) => context.failed.has(id),
-  };
-  return { image, data, order: () => readingOrder(locations, places) };
+  const { prefer } = request;
+  return { image, data, order: () => orderOf(context, data, { prefer, sites }) };
+}
+
+/** The locations that this node can read, in the order in which it does. */
+export function orderOf(
+  context: OrderContext,
+  { locations }: ImageData,
+  { prefer, sites }: Pick<LocationPlaces, 'prefer' | 'sites'>,
+): readonly Location[] {
+  return readingOrder(
+    locations.filter((location) => isReadable(context, location)),
+    {
+      ...{ prefer, site: context.site, sites },
+      isOwn: (location) => isOwn(context, location),
+      weight: (storeId) => context.stores.weight(storeId),
+      failed: ({ id }) => context.failed.has(id),
+    },
+  );
 }
 
 function authorizeDeactivated(caller: Caller, image: Image): void {
@@ -103,7 +125,7 @@ function checkPreferred(context: DataContext, reader: CatalogReader, prefer: rea
 }
 
 /** The sites of the other nodes that have data of the image. */
-function sitesOf(context: DataContext, reader: CatalogReader, image: Image): ReadonlyMap<NodeId | null, string> {
+export function sitesOf(context: OwnNode, reader: CatalogReader, image: Image): ReadonlyMap<NodeId | null, string> {
   const sites = new Map<NodeId | null, string>();
   for (const location of dataOf(image)?.locations ?? []) {
     const { nodeId } = location;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { CachedReads } from '../application/cached-reads.js';
 import type { DataContext } from '../application/data-context.js';
 import { BackgroundWork, type ListWork } from '../application/background-work.js';
 import { EventFeed } from '../application/event-feed.js';
@@ -14,6 +15,7 @@ import type { MaterializeContext } from '../application/materialize-image.js';
 import { isOwn } from '../application/own-objects.js';
 import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
+import type { ImageCache } from '../application/ports/image-cache.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
@@ -28,6 +30,7 @@ import type { Location } from '../domain/location.js';
 import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
+import { CacheMethods } from '../services/cache-methods.js';
 import { type CatalogMethods, CatalogService } from '../services/catalog-service.js';
 import { DataService } from '../services/data-service.js';
 import { ImageFileService } from '../services/image-file-service.js';
@@ -40,6 +43,7 @@ import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
 import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
+import { type CacheFigures, nodeCacheOf, openCache } from './node-cache-parts.js';
 import { openStores } from './node-stores.js';
 import { packageVersion } from './package-version.js';
 import { systemTimer } from './system-timer.js';
@@ -52,6 +56,8 @@ export interface NodeServices {
   readonly bytes: ByteStreamService;
   readonly callers: CallerResolver;
   readonly runningUploads: RunningUploads;
+  /** null: the node has no cache. */
+  readonly cacheFigures: CacheFigures | null;
   /** The state of each part. */
   parts(): Promise<readonly PartStatus[]>;
   /** Says that the doors are open, and where. */
@@ -77,13 +83,14 @@ const PARTS_AGE_MS = 2000;
 export async function createNodeServices(config: Config, log: Log, openRole: OpenRole): Promise<NodeServices> {
   const startedAtMs = clock.nowMs();
   const stores = await openStores(config, log);
+  const cache = await openCache(config, log);
   const uploads = new RunningUploads();
   const { self, open } = selfOf(config, { stores, uploads, log });
   const role = await openRole(self);
   const statements = role.statements === null ? {} : { statements: role.statements };
   const authenticator = await createAuthenticator(config.auth, { clock, log, ...statements });
   const digester = createDigester();
-  const context = contextOf(config, { role, self, stores, uploads, digester, log });
+  const context = contextOf(config, { role, self, stores, cache, uploads, digester, log });
   // A node whose catalog cannot be written (a full disk, no authority) still serves reads; the leases are tried again later.
   // One that has no copy of the catalog yet recovers when it comes.
   if (role.catalog.status().ok) await recoverOrWarn(context);
@@ -107,6 +114,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       () => clearLater(context),
     ),
   });
+  const nodeCache = nodeCacheOf(context, cache);
   const bytes = new ByteStreamService(context, view, catalog, reading);
   const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
@@ -119,8 +127,10 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       stores: storeDetailsOf(stores),
       cluster: role.cluster,
       feed,
+      cache: new CacheMethods(nodeCache, catalog),
     }),
     ...{ bytes, parts, runningUploads: uploads, callers: new CallerResolver(authenticator) },
+    cacheFigures: context.cached === null || cache === null ? null : { counts: context.cached.counts, cache },
     recover: () => recover(context),
     endStreams: () => feed.close(),
     async opened(addresses) {
@@ -129,6 +139,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     },
     async close() {
       await work.close();
+      await nodeCache?.close();
       await authenticator.close();
       await digester.close();
       await role.close();
@@ -140,12 +151,14 @@ interface ContextParts {
   readonly role: NodeRole;
   readonly self: Self;
   readonly stores: StoreRegistry;
+  readonly cache: ImageCache | null;
   readonly uploads: RunningUploads;
   readonly digester: Digester;
   readonly log: Log;
 }
 
-function contextOf(config: Config, { role, self, stores, uploads, digester, log }: ContextParts): DataContext {
+function contextOf(config: Config, parts: ContextParts): DataContext {
+  const { role, self, stores, cache, uploads, digester, log } = parts;
   const { catalog, ownsUnnamed, peers } = role;
   const { nodeId } = self;
   const use = { catalog, clock, ids, rules: { limits: limitsOf(config), ...config.images } };
@@ -156,12 +169,14 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
   };
   const failed = new FailedLocations(clock);
   const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS, timer: systemTimer };
+  const kept = cache === null ? {} : { keptMap: (sha256: string) => cache.map(sha256) };
+  const maps = new FileMaps({ ...readable, failed, log, ...kept });
+  const reading = { ...readable, failed, maps, verified: new VerifiedUnits(), log, unitDigest };
   return {
     ...ground,
-    ...readable,
-    ...{ site: config.node.site, failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
-    verified: new VerifiedUnits(),
-    ...{ digester, uploads, log, commands },
+    ...reading,
+    cached: cache === null ? null : new CachedReads(reading, cache),
+    ...{ site: config.node.site, digester, uploads, commands },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,

@@ -1,7 +1,8 @@
-/** `oriel node status|list|whoami`. */
+/** `oriel node status|list|whoami|cache`. */
 import type { Command } from 'commander';
 import { ServiceError } from '../base/service-error.js';
 import type { Node } from '../gen/oriel/node/v1/node_service.js';
+import { addCache } from './cache-commands.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
 import type { CliDeps } from './deps.js';
 import { wordOf } from './image-words.js';
@@ -51,6 +52,7 @@ export function addNode(program: Command, deps: CliDeps): void {
       text: printable(`${kind} ${userId}, project ${projectId || '-'}, roles ${roles.join(', ') || '-'}\n`, '\n'),
     });
   });
+  addCache(node, deps);
 }
 
 const HEAD = ['ID', 'SITE', 'ROLE', 'ALIVE', 'POSITION', 'LAG', 'FREE', 'UPLOADS', 'HTTP', 'GRPC', 'VERSION'];

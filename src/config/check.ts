@@ -48,7 +48,6 @@ const NOT_YET: readonly (readonly [prefix: string, why: string])[] = [
   ['incremental.', 'no incremental images yet'],
   ['workers.kinds', 'no jobs yet'],
   ['workers.memory_limit', 'no jobs yet'],
-  ['cache.size', 'no cache yet'],
 ];
 
 /** Returns why the setting cannot be honoured by this release, or undefined. */

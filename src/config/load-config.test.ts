@@ -246,9 +246,9 @@ describe('http stores and the URLs that are fetched', () => {
 describe('options of later releases', () => {
   it('are refused with another value than their default', () => {
     expect(load({ flags: { primary: 'a:1' } }).config.catalog.primary).toBe('a:1');
-    expect(problemOf({ toml: '[cache]\nsize = "1GB"\n' })).toContain('no cache yet');
+    expect(problemOf({ toml: '[workers]\nmemory_limit = "2GB"\n' })).toContain('no jobs yet');
     expect(problemOf({ toml: '[import]\nmethods = ["web-download"]\n' })).toContain('no import method yet');
-    expect(() => load({ toml: '[cache]\nsize = "10GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
+    expect(() => load({ toml: '[workers]\nmemory_limit = "1GiB"\n[catalog]\nprimary = ""\n' })).not.toThrow();
   });
 });
 

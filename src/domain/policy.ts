@@ -39,6 +39,12 @@ const RULES = {
   copy_image: admin,
   // Not one of Glance's: puts an image into a file of the node's host (DESIGN §8, "Identity").
   materialize_image: (caller) => isAdmin(caller) || caller.kind === 'host' || caller.roles.has('host'),
+  cache_list: admin,
+  cache_image: admin,
+  cache_delete: admin,
+  cache_clean: admin,
+  cache_prune: admin,
+  manage_image_cache: admin,
   stores_info_detail: (caller) => isAdmin(caller) || isService(caller),
   add_member: ownMember,
   delete_member: ownMember,

@@ -5,6 +5,7 @@
 import { type CallOptions, Metadata } from 'nice-grpc-common';
 import type { Caller } from '../domain/caller.js';
 import * as catalog from '../gen/oriel/catalog/v1/catalog_service.js';
+import * as cache from '../gen/oriel/node/v1/node_cache.js';
 import * as node from '../gen/oriel/node/v1/node_service.js';
 import type { CatalogMethods } from './catalog-service.js';
 import type { NodeService } from './node-service.js';
@@ -117,6 +118,17 @@ export function nodeClient(service: NodeService, callers: CallerResolver): node.
     announceNode: bind(node.AnnounceNodeRequest, (request, context) => service.announceNode(request, context)),
     holdPosition: bind(node.HoldPositionRequest, (request, context) => service.holdPosition(request, context)),
     fenceAuthority: bind(node.FenceAuthorityRequest, (request) => service.fenceAuthority(request)),
+    listCachedImages: bind(cache.ListCachedImagesRequest, (request, context) =>
+      service.listCachedImages(request, context),
+    ),
+    cacheImage: bind(cache.CacheImageRequest, (request, context) => service.cacheImage(request, context)),
+    removeCachedImage: bind(cache.RemoveCachedImageRequest, (request, context) =>
+      service.removeCachedImage(request, context),
+    ),
+    clearCache: bind(cache.ClearCacheRequest, (request, context) => service.clearCache(request, context)),
+    cleanCache: bind(cache.CleanCacheRequest, (request, context) => service.cleanCache(request, context)),
+    pruneCache: bind(cache.PruneCacheRequest, (request, context) => service.pruneCache(request, context)),
+    pinCachedImage: bind(cache.PinCachedImageRequest, (request, context) => service.pinCachedImage(request, context)),
     watchEvents: (request, options) =>
       service.watchEvents(node.WatchEventsRequest.fromPartial(request), httpContext(callers, options)),
   };

@@ -26,7 +26,9 @@ import {
   type WatchEventsRequest,
   type WatchEventsResponse,
 } from '../gen/oriel/node/v1/node_service.js';
+import type * as cache from '../gen/oriel/node/v1/node_cache.js';
 import type { ClusterMethods } from './authority-methods.js';
+import type { CacheMethods } from './cache-methods.js';
 import { eventMessage } from './event-message.js';
 import type { ServiceContext } from './service-context.js';
 
@@ -42,6 +44,7 @@ export interface NodeFacts {
   /** The calls about the cluster. */
   readonly cluster: ClusterMethods;
   readonly feed: EventFeed;
+  readonly cache: CacheMethods;
 }
 
 const KINDS = {
@@ -120,5 +123,42 @@ export class NodeService {
     const { signal } = context;
     const messages = this.#facts.feed.watch(await context.caller(), { after, signal });
     for await (const message of messages) yield eventMessage(message);
+  }
+
+  async listCachedImages(
+    request: cache.ListCachedImagesRequest,
+    context: ServiceContext,
+  ): Promise<cache.ListCachedImagesResponse> {
+    return this.#facts.cache.listCachedImages(request, context);
+  }
+
+  async cacheImage(request: cache.CacheImageRequest, context: ServiceContext): Promise<cache.CacheImageResponse> {
+    return this.#facts.cache.cacheImage(request, context);
+  }
+
+  async removeCachedImage(
+    request: cache.RemoveCachedImageRequest,
+    context: ServiceContext,
+  ): Promise<cache.RemoveCachedImageResponse> {
+    return this.#facts.cache.removeCachedImage(request, context);
+  }
+
+  async clearCache(request: cache.ClearCacheRequest, context: ServiceContext): Promise<cache.ClearCacheResponse> {
+    return this.#facts.cache.clearCache(request, context);
+  }
+
+  async cleanCache(request: cache.CleanCacheRequest, context: ServiceContext): Promise<cache.CleanCacheResponse> {
+    return this.#facts.cache.cleanCache(request, context);
+  }
+
+  async pruneCache(request: cache.PruneCacheRequest, context: ServiceContext): Promise<cache.PruneCacheResponse> {
+    return this.#facts.cache.pruneCache(request, context);
+  }
+
+  async pinCachedImage(
+    request: cache.PinCachedImageRequest,
+    context: ServiceContext,
+  ): Promise<cache.PinCachedImageResponse> {
+    return this.#facts.cache.pinCachedImage(request, context);
   }
 }

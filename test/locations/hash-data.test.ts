@@ -110,7 +110,7 @@ function contextOver(stores: StoreRegistry): DataContext {
     ...{ catalog, clock, ids, protection: NO_PROTECTION, turns: new ImageTurns() },
     rules: { limits, diskFormats: ['raw', 'qcow2'], containerFormats: ['bare'] },
     ...{ ...readable, site: 'here', failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
-    ...{ verified: new VerifiedUnits(), digester, uploads: new RunningUploads(), log, commands },
+    ...{ verified: new VerifiedUnits(), digester, uploads: new RunningUploads(), log, commands, cached: null },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed: true, stores, commands, log }),
     ...{ hashingAlgorithm: 'sha512', formatMatch: 'strict', secureHash: true, hashAttempts: 2 },
   };

@@ -23,6 +23,7 @@ import {
   type NodeServiceClient,
   type WatchEventsResponse,
 } from '../../src/gen/oriel/node/v1/node_service.js';
+import { ListCachedImagesResponse } from '../../src/gen/oriel/node/v1/node_cache.js';
 import type { ByteStreams, OpenedRead } from '../../src/gateway/byte-streams.js';
 import type { GatewayBackend } from '../../src/gateway/index.js';
 
@@ -140,6 +141,13 @@ function fakeNode(method: MethodFactory): NodeServiceClient {
     announceNode: method('announceNode', {}),
     holdPosition: method('holdPosition', { position: '' }),
     fenceAuthority: method('fenceAuthority', { epoch: 0n, proof: Buffer.alloc(0) }),
+    listCachedImages: method('listCachedImages', ListCachedImagesResponse.create()),
+    cacheImage: method('cacheImage', {}),
+    removeCachedImage: method('removeCachedImage', {}),
+    clearCache: method('clearCache', {}),
+    cleanCache: method('cleanCache', { removedImages: 0 }),
+    pruneCache: method('pruneCache', { prunedImages: 0, prunedBytes: 0n }),
+    pinCachedImage: method('pinCachedImage', { cachedImage: undefined }),
     async *watchEvents(request, options) {
       yield* await method<WatchEventsResponse[]>('watchEvents', [])(request, options);
     },

@@ -241,6 +241,13 @@ const nodeService: NodeServiceImplementation = {
   announceNode: notHere,
   holdPosition: notHere,
   fenceAuthority: notHere,
+  listCachedImages: notHere,
+  cacheImage: notHere,
+  removeCachedImage: notHere,
+  clearCache: notHere,
+  cleanCache: notHere,
+  pruneCache: notHere,
+  pinCachedImage: notHere,
   // A stream that ends, one that breaks, and then nothing is known any more.
   async *watchEvents({ after }) {
     await Promise.resolve();

@@ -59,6 +59,14 @@ export function pooledNode(pool: NodePool, positions: CallerPositions): NodeServ
     announceNode: once(pool, ({ node }) => node.announceNode.bind(node)),
     holdPosition: once(pool, ({ node }) => node.holdPosition.bind(node)),
     fenceAuthority: once(pool, ({ node }) => node.fenceAuthority.bind(node)),
+    // Each node has a cache of its own; the preferred one that answers is asked.
+    listCachedImages: read(({ node }) => node.listCachedImages.bind(node)),
+    cacheImage: read(({ node }) => node.cacheImage.bind(node)),
+    removeCachedImage: read(({ node }) => node.removeCachedImage.bind(node)),
+    clearCache: read(({ node }) => node.clearCache.bind(node)),
+    cleanCache: read(({ node }) => node.cleanCache.bind(node)),
+    pruneCache: read(({ node }) => node.pruneCache.bind(node)),
+    pinCachedImage: read(({ node }) => node.pinCachedImage.bind(node)),
     watchEvents: (request, options) => watch(pool, request, options),
   };
 }

@@ -1,5 +1,6 @@
 import type { Route } from '../route.js';
 import type { RouteContext } from '../route-context.js';
+import { cacheRoutes } from './cache-routes.js';
 import { fileRoutes } from './file-routes.js';
 import { imageRoutes } from './image-routes.js';
 import { infoRoutes } from './info-routes.js';
@@ -16,5 +17,6 @@ export function v2Routes(context: RouteContext): readonly Route[] {
     ...tagRoutes(context),
     ...memberRoutes(context),
     ...infoRoutes(context),
+    ...cacheRoutes(context),
   ];
 }

@@ -18,6 +18,22 @@ import {
   memberStatusToJSON,
   memberStatusToNumber,
 } from "../../catalog/v1/image.js";
+import {
+  CacheImageRequest,
+  CacheImageResponse,
+  CleanCacheRequest,
+  CleanCacheResponse,
+  ClearCacheRequest,
+  ClearCacheResponse,
+  ListCachedImagesRequest,
+  ListCachedImagesResponse,
+  PinCachedImageRequest,
+  PinCachedImageResponse,
+  PruneCacheRequest,
+  PruneCacheResponse,
+  RemoveCachedImageRequest,
+  RemoveCachedImageResponse,
+} from "./node_cache.js";
 
 export const protobufPackage = "oriel.node.v1";
 
@@ -3527,6 +3543,72 @@ export const NodeServiceDefinition = {
       responseStream: true,
       options: {},
     },
+    /** Returns what the cache of the node holds. The calls about the cache are for administrators. NOT_FOUND: the node has none. */
+    listCachedImages: {
+      name: "ListCachedImages",
+      requestType: ListCachedImagesRequest as typeof ListCachedImagesRequest,
+      requestStream: false,
+      responseType: ListCachedImagesResponse as typeof ListCachedImagesResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Queues an image, all of whose data is fetched in the background. INVALID_ARGUMENT: it is not active, or has no map. */
+    cacheImage: {
+      name: "CacheImage",
+      requestType: CacheImageRequest as typeof CacheImageRequest,
+      requestStream: false,
+      responseType: CacheImageResponse as typeof CacheImageResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Takes an image out of the cache and its queue, a pinned one too. NOT_FOUND: it is in neither. */
+    removeCachedImage: {
+      name: "RemoveCachedImage",
+      requestType: RemoveCachedImageRequest as typeof RemoveCachedImageRequest,
+      requestStream: false,
+      responseType: RemoveCachedImageResponse as typeof RemoveCachedImageResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Empties the cache, its queue, or both. */
+    clearCache: {
+      name: "ClearCache",
+      requestType: ClearCacheRequest as typeof ClearCacheRequest,
+      requestStream: false,
+      responseType: ClearCacheResponse as typeof ClearCacheResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Removes images that were deleted or have other data since, at once instead of a moment later. */
+    cleanCache: {
+      name: "CleanCache",
+      requestType: CleanCacheRequest as typeof CleanCacheRequest,
+      requestStream: false,
+      responseType: CleanCacheResponse as typeof CleanCacheResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Removes what is more than the cache may hold, or than the disk has room for. */
+    pruneCache: {
+      name: "PruneCache",
+      requestType: PruneCacheRequest as typeof PruneCacheRequest,
+      requestStream: false,
+      responseType: PruneCacheResponse as typeof PruneCacheResponse,
+      responseStream: false,
+      options: {},
+    },
+    /**
+     * Says whether what the cache holds of an image stays when room is needed. INVALID_ARGUMENT: it is not active, or has no
+     * map.
+     */
+    pinCachedImage: {
+      name: "PinCachedImage",
+      requestType: PinCachedImageRequest as typeof PinCachedImageRequest,
+      requestStream: false,
+      responseType: PinCachedImageResponse as typeof PinCachedImageResponse,
+      responseStream: false,
+      options: {},
+    },
   },
 } as const;
 
@@ -3586,6 +3668,44 @@ export interface NodeServiceImplementation<CallContextExt = {}> {
     request: WatchEventsRequest,
     context: CallContext & CallContextExt,
   ): ServerStreamingMethodResult<DeepPartial<WatchEventsResponse>>;
+  /** Returns what the cache of the node holds. The calls about the cache are for administrators. NOT_FOUND: the node has none. */
+  listCachedImages(
+    request: ListCachedImagesRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ListCachedImagesResponse>>;
+  /** Queues an image, all of whose data is fetched in the background. INVALID_ARGUMENT: it is not active, or has no map. */
+  cacheImage(
+    request: CacheImageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<CacheImageResponse>>;
+  /** Takes an image out of the cache and its queue, a pinned one too. NOT_FOUND: it is in neither. */
+  removeCachedImage(
+    request: RemoveCachedImageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<RemoveCachedImageResponse>>;
+  /** Empties the cache, its queue, or both. */
+  clearCache(
+    request: ClearCacheRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ClearCacheResponse>>;
+  /** Removes images that were deleted or have other data since, at once instead of a moment later. */
+  cleanCache(
+    request: CleanCacheRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<CleanCacheResponse>>;
+  /** Removes what is more than the cache may hold, or than the disk has room for. */
+  pruneCache(
+    request: PruneCacheRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<PruneCacheResponse>>;
+  /**
+   * Says whether what the cache holds of an image stays when room is needed. INVALID_ARGUMENT: it is not active, or has no
+   * map.
+   */
+  pinCachedImage(
+    request: PinCachedImageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<PinCachedImageResponse>>;
 }
 
 export interface NodeServiceClient<CallOptionsExt = {}> {
@@ -3644,6 +3764,44 @@ export interface NodeServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<WatchEventsRequest>,
     options?: CallOptions & CallOptionsExt,
   ): AsyncIterable<WatchEventsResponse>;
+  /** Returns what the cache of the node holds. The calls about the cache are for administrators. NOT_FOUND: the node has none. */
+  listCachedImages(
+    request: DeepPartial<ListCachedImagesRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ListCachedImagesResponse>;
+  /** Queues an image, all of whose data is fetched in the background. INVALID_ARGUMENT: it is not active, or has no map. */
+  cacheImage(
+    request: DeepPartial<CacheImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<CacheImageResponse>;
+  /** Takes an image out of the cache and its queue, a pinned one too. NOT_FOUND: it is in neither. */
+  removeCachedImage(
+    request: DeepPartial<RemoveCachedImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<RemoveCachedImageResponse>;
+  /** Empties the cache, its queue, or both. */
+  clearCache(
+    request: DeepPartial<ClearCacheRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ClearCacheResponse>;
+  /** Removes images that were deleted or have other data since, at once instead of a moment later. */
+  cleanCache(
+    request: DeepPartial<CleanCacheRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<CleanCacheResponse>;
+  /** Removes what is more than the cache may hold, or than the disk has room for. */
+  pruneCache(
+    request: DeepPartial<PruneCacheRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<PruneCacheResponse>;
+  /**
+   * Says whether what the cache holds of an image stays when room is needed. INVALID_ARGUMENT: it is not active, or has no
+   * map.
+   */
+  pinCachedImage(
+    request: DeepPartial<PinCachedImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<PinCachedImageResponse>;
 }
 
 function bytesFromBase64(b64: string): Uint8Array {
