@@ -3,11 +3,12 @@ import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
-import { readingOrder } from './location-order.js';
-import { isReadable } from './object-reads.js';
+import { readingOrder, type ReadingWay, sourceName, wayName } from './location-order.js';
+import { waysTo } from './object-reads.js';
 import { isOwn } from './own-objects.js';
 import type { CatalogReader } from './ports/catalog.js';
 import { readLocations } from './read-locations.js';
@@ -49,17 +50,25 @@ export async function openDownload(
   const data = dataOf(image);
   if (data === undefined || image.status === 'pending_delete') return undefined;
   const range = resolveRange(request.range, data.sizeBytes);
-  const order = readingOrder(
-    data.locations.filter((location) => isReadable(context, location)),
-    {
-      ...{ prefer: request.prefer, site: context.site, sites },
-      isOwn: (location) => isOwn(context, location),
-      weight: (storeId) => context.stores.weight(storeId),
-      failed: ({ id }) => context.failed.has(id),
-    },
-  );
+  const order = orderOf(context, data.locations, { prefer: request.prefer, sites });
   const chunks = await readLocations(context, order, { image, data, range, signal });
   return { image, data, ...range, chunks };
+}
+
+function orderOf(
+  context: DataContext,
+  locations: readonly Location[],
+  { prefer, sites }: { readonly prefer: readonly string[]; readonly sites: ReadonlyMap<NodeId | null, string> },
+): readonly ReadingWay[] {
+  const { stores, failed, latency, site, locationStrategy: strategy } = context;
+  return readingOrder(locations, {
+    ...{ strategy, prefer, site, sites },
+    waysTo: (location) => waysTo(context, location),
+    storeSite: (storeId) => stores.site(storeId),
+    weight: (storeId) => stores.weight(storeId),
+    failed: (way) => failed.has(wayName(way)) || failed.has(sourceName(way)),
+    slowness: (way) => latency.slowness(sourceName(way)),
+  });
 }
 
 function authorizeDeactivated(caller: Caller, image: Image): void {

@@ -15,7 +15,7 @@ export async function openStores(config: Config): Promise<StoreRegistry> {
   const opened: RegisteredStore[] = [];
   for (const store of config.stores) {
     const properties = new Map(Object.entries(propertiesOf(store)));
-    opened.push({ store: await openStore(store), description: '', weight: store.weight, properties });
+    opened.push({ store: await openStore(store), description: '', weight: store.weight, site: store.site, properties });
   }
   const chosen = config.stores.find(({ isDefault }) => isDefault) ?? config.stores[0];
   return new StoreRegistry(opened, asStoreId(chosen?.name ?? ''));

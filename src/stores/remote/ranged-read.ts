@@ -9,14 +9,17 @@ import { asNoAnswer, NoAnswer, type Timeouts } from './transport.js';
 export interface RangedRead {
   readonly backend: Backend;
   readonly key: ObjectKey;
-  /** Not empty. */
+  /** Bucket or container, and the key. */
+  readonly path: string;
   readonly range: ByteRange;
   readonly signal: AbortSignal | undefined;
-  /** Asks for the bytes; any of the statuses of READ_STATUSES. */
-  open(headers: Readonly<Record<string, string>>): Promise<OpenAnswer>;
+  /** Looks the object up; undefined: there is none. */
+  head(): Promise<{ readonly sizeBytes: number } | undefined>;
+  /** What else is asked when the service says that there is no such object. */
+  readonly missing?: () => Promise<void>;
 }
 
-export const READ_STATUSES = [200, 206, 404, 412, 416];
+const READ_STATUSES = [200, 206, 404, 412, 416];
 
 /** So many connections may break one after the other, each before it gave this much. */
 const BREAKS = 4;
@@ -25,6 +28,19 @@ const PROGRESS_BYTES = MIB;
 /** Yields the range in chunks of at most 1 MiB; reasons as ImageStore.read. */
 export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
   const { backend, key, range, signal } = read;
+  signal?.throwIfAborted();
+  checkWhole(range, key);
+  if (range.lengthBytes > 0) {
+    yield* readBytes(read);
+    return;
+  }
+  const found = await read.head();
+  if (found === undefined) throw backend.error('NOT_FOUND', `no object ${key}`);
+  if (range.offsetBytes > found.sizeBytes) throw outside(key, `an offset ${range.offsetBytes}`);
+}
+
+async function* readBytes(read: RangedRead): AsyncGenerator<Uint8Array> {
+  const { backend, key, range, signal } = read;
   const endBytes = range.offsetBytes + range.lengthBytes;
   let atBytes = range.offsetBytes;
   let progressAt = atBytes;
@@ -32,7 +48,7 @@ export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
   let etag: string | undefined;
   for (;;) {
     const headers = { range: `bytes=${atBytes}-${endBytes - 1}`, ...(etag === undefined ? {} : { 'if-match': etag }) };
-    const answer = await read.open(headers);
+    const answer = await open(read, headers);
     const stop = (): void => void answer.body.destroy();
     // A body that is destroyed before it ended says so to nobody who listens any more.
     answer.body.on('error', () => undefined);
@@ -75,15 +91,23 @@ export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
   }
 }
 
+async function open(read: RangedRead, headers: Readonly<Record<string, string>>): Promise<OpenAnswer> {
+  const { backend, path, signal } = read;
+  const call = { method: 'GET', path, headers, doing: 'reading', accept: READ_STATUSES, signal } as const;
+  const answer = await backend.open(call);
+  if (answer.status === 404) await read.missing?.();
+  return answer;
+}
+
 /** RANGE_INVALID unless both are whole numbers that a range can have. */
-export function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: ObjectKey): void {
+function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: ObjectKey): void {
   const whole = Number.isSafeInteger(offsetBytes) && Number.isSafeInteger(lengthBytes);
   if (whole && offsetBytes >= 0 && lengthBytes >= 0 && Number.isSafeInteger(offsetBytes + lengthBytes)) return;
   throw outside(key, `${lengthBytes} bytes at offset ${offsetBytes}`);
 }
 
 /** The error for a range that is not in the object. */
-export function outside(key: ObjectKey, asked: string): ServiceError {
+function outside(key: ObjectKey, asked: string): ServiceError {
   return new ServiceError('RANGE_INVALID', `object ${key} does not have ${asked}`);
 }
 
