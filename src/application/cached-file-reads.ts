@@ -1,6 +1,6 @@
 import { failedWith, ServiceError } from '../base/service-error.js';
 import { type FileMap, verifyUnit } from '../blocks/file-map.js';
-import type { Location } from '../domain/location.js';
+import type { ReadingWay } from './location-order.js';
 import { type FetchTarget, OriginFetch } from './origin-fetch.js';
 import type { CachedFile } from './ports/image-cache.js';
 import type { ReadingContext, WantedData } from './read-locations.js';
@@ -11,7 +11,7 @@ const WARN_EVERY_MS = 60_000;
 
 /** How a reader reads a file: where to fetch what is not there, and up to where. */
 export interface FileReader {
-  readonly order: readonly Location[];
+  readonly order: readonly ReadingWay[];
   readonly wanted: Pick<WantedData, 'image' | 'data'>;
   /** Behind the last unit that it reads. */
   readonly endUnit: number;

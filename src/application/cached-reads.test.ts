@@ -20,6 +20,8 @@ import type { ImageCache } from './ports/image-cache.js';
 import type { ByteRange, ImageStore } from './ports/image-store.js';
 import type { ReadingContext } from './read-locations.js';
 import { StoreRegistry } from './store-registry.js';
+import type { ReadingWay } from './location-order.js';
+import { SourceLatency } from './source-latency.js';
 import { VerifiedUnits } from './verified-units.js';
 
 const NODE = asNodeId('n');
@@ -94,6 +96,7 @@ const location: Location = {
   ...{ id: 'l', nodeId: NODE, storeId: asStoreId('far'), key: KEY, metadata: new Map() },
   ...{ digest: 'verified', created: true },
 };
+const way: ReadingWay = { location, through: 'store' };
 const data: ImageData = {
   ...{ sizeBytes: SIZE, virtualSizeBytes: null, checksum: null, osHashAlgo: null, osHashValue: null },
   locations: [location],
@@ -131,7 +134,8 @@ async function start(maxUnits = 100): Promise<void> {
   const log = { info: () => undefined, warn, error: warn };
   const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 2000, timer: systemTimer };
   const maps = new FileMaps({ ...readable, failed, log, keptMap: (sha256) => cache.map(sha256) });
-  context = { ...readable, failed, maps, verified: new VerifiedUnits(), log, unitDigest };
+  const latency = new SourceLatency({ nowMs: () => 0 });
+  context = { ...readable, failed, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
   reads = new CachedReads(context, cache);
 }
 
@@ -142,7 +146,7 @@ interface Wish {
 }
 
 function source({ from = 0, length = SIZE - from, signal = new AbortController().signal }: Wish = {}) {
-  return reads.read([location], { image, data, range: { offsetBytes: from, lengthBytes: length }, signal });
+  return reads.read([way], { image, data, range: { offsetBytes: from, lengthBytes: length }, signal });
 }
 
 /** Reads and compares; what comes is not kept. */
@@ -277,22 +281,22 @@ describe('reads by way of the cache', () => {
 
   it('fill what is missing, and say when there is no room for it', async () => {
     await readWhole({ from: 10 * UNIT_BYTES, length: 5 * UNIT_BYTES });
-    await reads.fill([location], { image, data, signal: new AbortController().signal });
+    await reads.fill([way], { image, data, signal: new AbortController().signal });
     expect(origin.sentBytes).toBe(SIZE);
     expect(cache.get(image.id)).toMatchObject({ cachedBytes: SIZE, hits: 0 });
     await cache.remove(image.id);
     await start(5);
-    await expect(reads.fill([location], { image, data, signal: new AbortController().signal })).rejects.toMatchObject({
+    await expect(reads.fill([way], { image, data, signal: new AbortController().signal })).rejects.toMatchObject({
       reason: 'LIMIT_EXCEEDED',
     });
   });
 
   it('are not for data without a map, nor for what a file store of this node has', () => {
-    expect(reads.takes([location], data)).toBe(true);
+    expect(reads.takes([way], data)).toBe(true);
     expect(reads.takes([], data)).toBe(true);
-    expect(reads.takes([location], { ...data, fileMap: null })).toBe(false);
+    expect(reads.takes([way], { ...data, fileMap: null })).toBe(false);
     Object.defineProperty(origin, 'type', { value: 'file' });
-    expect(reads.takes([location], data)).toBe(false);
-    expect(reads.takes([{ ...location, nodeId: asNodeId('other') }], data)).toBe(true);
+    expect(reads.takes([way], data)).toBe(false);
+    expect(reads.takes([{ location, through: 'node' }], data)).toBe(true);
   });
 });

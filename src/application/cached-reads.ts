@@ -6,9 +6,8 @@ import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { encodeFileMap, type FileMap, unitCountOf } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
 import { type CacheCounts, CachedFileReads, type FileReader } from './cached-file-reads.js';
-import { isOwn } from './own-objects.js';
+import type { ReadingWay } from './location-order.js';
 import type { CachedIdentity, ImageCache } from './ports/image-cache.js';
 import { type ReadingContext, readLocations, type WantedData } from './read-locations.js';
 import { UnitWindow } from './unit-window.js';
@@ -32,15 +31,14 @@ export class CachedReads {
   }
 
   /** Whether data that is read in this order goes by way of the cache. What lies in a file store of this node does not. */
-  takes(order: readonly Location[], data: ImageData): boolean {
+  takes(order: readonly ReadingWay[], data: ImageData): boolean {
     const [first] = order;
-    const { stores } = this.#context;
-    const isHere = first !== undefined && isOwn(this.#context, first) && stores.get(first.storeId)?.type === 'file';
+    const isHere = first?.through === 'store' && this.#context.stores.get(first.location.storeId)?.type === 'file';
     return data.fileMap !== null && !isHere;
   }
 
   /** As readLocations, but that it may fail for want of a location only when the first byte is asked for. */
-  async read(order: readonly Location[], wanted: WantedData): Promise<AsyncIterable<Uint8Array>> {
+  async read(order: readonly ReadingWay[], wanted: WantedData): Promise<AsyncIterable<Uint8Array>> {
     const source = await this.#sourceOf(wanted);
     return source === undefined || wanted.range.lengthBytes === 0
       ? readLocations(this.#context, order, wanted)
@@ -51,7 +49,7 @@ export class CachedReads {
    * Fetches what is not there yet, one unit after the other. LIMIT_EXCEEDED: there is no room for it. STATE_CONFLICT: the image
    * has no map that can be read. Others as readLocations.
    */
-  async fill(order: readonly Location[], wanted: Omit<WantedData, 'range'>): Promise<void> {
+  async fill(order: readonly ReadingWay[], wanted: Omit<WantedData, 'range'>): Promise<void> {
     const source = await this.#sourceOf(wanted);
     if (source === undefined)
       throw new ServiceError('STATE_CONFLICT', `image ${wanted.image.id} has no map, or none that can be read now`);
@@ -70,7 +68,7 @@ export class CachedReads {
 
   async *#chunks(
     source: CacheSource,
-    order: readonly Location[],
+    order: readonly ReadingWay[],
     wanted: WantedData,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { signal, range } = wanted;

@@ -32,6 +32,10 @@ export async function copyImage<Result>(
   const { imageId, source } = request;
   if (source === undefined) throw new ServiceError('STATE_CONFLICT', `Image ${imageId} has no data to be copied.`);
   const store = context.stores.named(request.storeName);
+  // Whichever node wrote it: there is one such store.
+  const isThere = source.data.locations.some(({ storeId }) => storeId === store.id);
+  if (isThere && context.stores.isShared(store.id))
+    throw new ServiceError('ALREADY_EXISTS', `The image is in store ${store.id} already.`);
   const lease = { imageId, declaredSizeBytes: source.data.sizeBytes, store, copy: true };
   return storeLeased(context, lease, commands, source.chunks, signal);
 }

@@ -2,6 +2,7 @@ import type { CachedReads } from './cached-reads.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { GarbageCollector } from './garbage-collector.js';
 import type { Digester } from './ports/digester.js';
+import type { LocationStrategy } from './location-order.js';
 import type { NodeCommands } from './ports/node-commands.js';
 import type { ReadingContext } from './read-locations.js';
 import type { RunningUploads } from './running-uploads.js';
@@ -16,6 +17,8 @@ export interface DataContext extends CatalogContext, ReadingContext {
   readonly cached: CachedReads | null;
   /** Where this node stands. */
   readonly site: string;
+  /** Which location of an image is read first. */
+  readonly locationStrategy: LocationStrategy;
   readonly digester: Digester;
   readonly uploads: RunningUploads;
   readonly garbage: GarbageCollector;

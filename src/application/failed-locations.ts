@@ -4,7 +4,7 @@ import type { Clock } from './ports/clock.js';
 const REMEMBERED_MS = 60_000;
 const REMEMBERED_MAX = 1000;
 
-/** Which locations failed a short while ago, by their ids; the oldest go when there are many. */
+/** Which locations, ways to them or stores failed a short while ago, by name; the oldest go when there are many. */
 export class FailedLocations {
   readonly #clock: Clock;
   readonly #untilMs = new Map<string, number>();
@@ -18,6 +18,11 @@ export class FailedLocations {
     this.#untilMs.set(id, this.#clock.nowMs() + REMEMBERED_MS);
     const [oldest] = this.#untilMs.keys();
     if (this.#untilMs.size > REMEMBERED_MAX && oldest !== undefined) this.#untilMs.delete(oldest);
+  }
+
+  /** It is well again. */
+  forget(id: string): void {
+    this.#untilMs.delete(id);
   }
 
   has(id: string): boolean {

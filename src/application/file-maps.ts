@@ -5,8 +5,7 @@ import type { ImageData } from '../domain/image.js';
 import { type FileMapRef, mapPlaces, type ObjectPlace } from '../domain/location.js';
 import type { FailedLocations } from './failed-locations.js';
 import type { Log } from './log.js';
-import { isReadable, openReadable, type ReadableStores } from './object-reads.js';
-import { isOwn } from './own-objects.js';
+import { openReadable, type ReadableStores, type Through, waysTo } from './object-reads.js';
 import { unitsOf } from './unit-stream.js';
 
 /** Bytes of maps that are kept: those of nearly 2 TiB of images. A larger map is not read at all. */
@@ -54,16 +53,18 @@ export class FileMaps {
     const { failed, log } = this.#context;
     const atHand = await this.#atHand(fileMap, data);
     if (atHand !== undefined) return atHand;
-    const places = mapPlaces(fileMap, data.locations).filter((place) => isReadable(this.#context, place));
-    const ownFirst = [
-      ...places.filter((place) => isOwn(this.#context, place)),
-      ...places.filter((place) => !isOwn(this.#context, place)),
+    const ways = mapPlaces(fileMap, data.locations).flatMap((place) =>
+      waysTo(this.#context, place).map((through) => ({ place, through })),
+    );
+    const nearFirst = [
+      ...ways.filter(({ through }) => through === 'store'),
+      ...ways.filter(({ through }) => through === 'node'),
     ];
-    for (const place of ownFirst) {
-      const name = `${place.nodeId ?? ''}/${place.storeId}/${place.key}`;
+    for (const { place, through } of nearFirst) {
+      const name = `${through} ${place.nodeId ?? ''}/${place.storeId}/${place.key}`;
       if (failed.has(name)) continue;
       try {
-        const map = decodeFileMap(await this.#read(fileMap, place));
+        const map = decodeFileMap(await this.#read(fileMap, place, through));
         if (map.sizeBytes !== data.sizeBytes) throw new ServiceError('DATA_CORRUPT', 'the map is of another size');
         this.#keep(fileMap.sha256, map);
         return map;
@@ -100,13 +101,13 @@ export class FileMaps {
     }
   }
 
-  async #read(fileMap: FileMapRef, place: ObjectPlace): Promise<Uint8Array> {
+  async #read(fileMap: FileMapRef, place: ObjectPlace, through: Through): Promise<Uint8Array> {
     const stop = new AbortController();
     const { sizeBytes, sha256 } = fileMap;
     const range = { offsetBytes: 0, lengthBytes: sizeBytes };
     const location = { id: 'map', ...place };
     try {
-      const source = await openReadable(this.#context, { location, sizeBytes }, range, stop.signal);
+      const source = await openReadable(this.#context, { location, sizeBytes, through }, range, stop.signal);
       const bytes = new Uint8Array(sizeBytes);
       let filled = 0;
       for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, limit: this.#context })) {

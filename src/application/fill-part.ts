@@ -6,7 +6,6 @@ import { type FileMap, unitCountOf, verifyUnit } from '../blocks/file-map.js';
 import type { ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import type { ReadableData } from './open-download.js';
-import { isOwn } from './own-objects.js';
 import type { ByteRange, ImageStore } from './ports/image-store.js';
 import type { PartialFile, TargetFile } from './ports/target-files.js';
 import { readLocations, type ReadingContext } from './read-locations.js';
@@ -59,8 +58,8 @@ async function shareObject(
   map: FileMap,
 ): Promise<Filled['way'] | undefined> {
   const { source, target, options } = filling;
-  for (const location of source.order()) {
-    const store = isOwn(context, location) ? context.stores.get(location.storeId) : undefined;
+  for (const { location, through } of source.order()) {
+    const store = through === 'store' ? context.stores.get(location.storeId) : undefined;
     if (store?.type !== 'file' || (await store.stat(location.key))?.sizeBytes !== source.data.sizeBytes) continue;
     const url = store.url(location.key);
     // The version before the blocks are shared, since what is verified later must be what they were then.
@@ -95,7 +94,12 @@ async function isVerified(
   if (!flags.every((flag) => flag === 1)) {
     const range = { offsetBytes: 0, lengthBytes: data.sizeBytes };
     try {
-      const chunks = await readLocations(context, [location], { image, data, range, signal: control.signal });
+      const chunks = await readLocations(context, [{ location, through: 'store' }], {
+        image,
+        data,
+        range,
+        signal: control.signal,
+      });
       let doneBytes = 0;
       for await (const chunk of chunks)
         doneBytes = told(control, { doneBytes, addedBytes: chunk.length, totalBytes: data.sizeBytes });
@@ -142,9 +146,10 @@ interface Rest {
 async function copyObject(context: ReadingContext, filling: Filling, { part, map, fromBytes }: Rest): Promise<boolean> {
   const { source, control } = filling;
   const { data, image } = source;
-  const [location] = source.order();
-  const store = location !== undefined && isOwn(context, location) ? context.stores.get(location.storeId) : undefined;
-  if (location === undefined || data.fileMap === null || store?.type !== 'file') return false;
+  const [first] = source.order();
+  const store = first?.through === 'store' ? context.stores.get(first.location.storeId) : undefined;
+  if (first === undefined || data.fileMap === null || store?.type !== 'file') return false;
+  const { location } = first;
   const version = await store.versionOf?.(location.key);
   if (version === undefined || (await store.stat(location.key))?.sizeBytes !== data.sizeBytes) return false;
   const flags = context.verified.of(checkedFileName(location, version, data.fileMap.sha256), map.unitIsZero.length);

@@ -1,41 +1,85 @@
 import type { NodeId, StoreId } from '../base/brand.js';
 import type { Location } from '../domain/location.js';
+import type { Through } from './object-reads.js';
 
-/** What decides which location is read first. */
+/**
+ * What comes first among the locations of an image. `local-first`: what is near, then the heavier store. `weighted`: the heavier
+ * store, then what is near. `order`: the order of the image's list.
+ */
+export type LocationStrategy = 'local-first' | 'weighted' | 'order';
+
+/** A way to the data of an image: a location, and how it is read. */
+export interface ReadingWay {
+  readonly location: Location;
+  readonly through: Through;
+}
+
+/** What decides which way is tried first. */
 export interface LocationPlaces {
+  readonly strategy: LocationStrategy;
   /** Stores that the reader wants first, in this order. */
   readonly prefer: readonly string[];
   /** The site of this node. */
   readonly site: string;
   /** The sites of the other nodes that have a location. */
   readonly sites: ReadonlyMap<NodeId | null, string>;
-  isOwn(location: Location): boolean;
+  /** How the location can be read, the shortest way first. */
+  waysTo(location: Location): readonly Through[];
+  /** The site of a store of this node; undefined: the node's. */
+  storeSite(storeId: StoreId): string | undefined;
   weight(storeId: StoreId): number;
-  failed(location: Location): boolean;
+  /** The way failed a short while ago. */
+  failed(way: ReadingWay): boolean;
+  /** How slow the way has been, in coarse steps; 0: fast, or not known. */
+  slowness(way: ReadingWay): number;
+}
+
+/** The name under which failures of a way are remembered. */
+export function wayName({ location, through }: ReadingWay): string {
+  return `${through} ${location.id}`;
+}
+
+/** The store or node that a way leads to: what is known of it is known of all locations there. */
+export function sourceName({ location, through }: ReadingWay): string {
+  return through === 'store' ? `store ${location.storeId}` : `node ${location.nodeId ?? ''} ${location.storeId}`;
 }
 
 /**
- * The locations in the order in which they are tried, "local-first": what failed a short while ago comes last; then the stores
- * that the reader prefers; this node's before those of its site, those before the others; then the heavier store; then the order
- * of the image.
+ * The ways to the data in the order in which they are tried: what failed a short while ago comes last, the stores that the reader
+ * prefers first; between those the strategy decides, and between equals the faster.
  */
-export function readingOrder(locations: readonly Location[], places: LocationPlaces): readonly Location[] {
-  const ranked = locations.map((location) => ({ location, rank: rankOf(location, places) }));
+export function readingOrder(locations: readonly Location[], places: LocationPlaces): readonly ReadingWay[] {
+  const ranked = locations.flatMap((location, index) =>
+    places.waysTo(location).map((through) => {
+      const way = { location, through };
+      return { way, rank: rankOf(way, index, places) };
+    }),
+  );
   ranked.sort((a, b) => {
     const differs = a.rank.findIndex((value, index) => value !== b.rank[index]);
     return differs === -1 ? 0 : (a.rank[differs] ?? 0) - (b.rank[differs] ?? 0);
   });
-  return ranked.map(({ location }) => location);
+  return ranked.map(({ way }) => way);
 }
 
 /** Lower is tried first. */
-function rankOf(location: Location, places: LocationPlaces): readonly number[] {
-  const preferred = places.prefer.indexOf(location.storeId);
-  const near = places.isOwn(location) ? 0 : places.sites.get(location.nodeId) === places.site ? 1 : 2;
-  return [
-    places.failed(location) ? 1 : 0,
-    preferred === -1 ? places.prefer.length : preferred,
-    near,
-    -places.weight(location.storeId),
-  ];
+function rankOf(way: ReadingWay, index: number, places: LocationPlaces): readonly number[] {
+  const { storeId } = way.location;
+  const preferred = places.prefer.indexOf(storeId);
+  const wanted = [places.failed(way) ? 1 : 0, preferred === -1 ? places.prefer.length : preferred];
+  const lightness = -places.weight(storeId);
+  switch (places.strategy) {
+    case 'local-first':
+      return [...wanted, distanceOf(way, places), lightness, places.slowness(way)];
+    case 'weighted':
+      return [...wanted, lightness, distanceOf(way, places), places.slowness(way)];
+    case 'order':
+      return [...wanted, index];
+  }
+}
+
+/** 0: this node's, and shared stores at its site. 1: another node at the site. 2: elsewhere. */
+function distanceOf({ location, through }: ReadingWay, places: LocationPlaces): number {
+  if (through === 'node') return places.sites.get(location.nodeId) === places.site ? 1 : 2;
+  return (places.storeSite(location.storeId) ?? places.site) === places.site ? 0 : 2;
 }

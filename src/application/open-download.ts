@@ -3,18 +3,17 @@ import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { Caller } from '../domain/caller.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
 import type { DataContext } from './data-context.js';
 import { findImage } from './find-image.js';
-import { type LocationPlaces, readingOrder } from './location-order.js';
-import { isReadable } from './object-reads.js';
+import { type LocationPlaces, type ReadingWay, readingOrder, sourceName, wayName } from './location-order.js';
+import { waysTo } from './object-reads.js';
 import { isOwn, type OwnNode } from './own-objects.js';
 import type { CatalogReader } from './ports/catalog.js';
 import { type ReadingContext, readLocations } from './read-locations.js';
 
 /** What decides the order of locations. */
-export type OrderContext = Pick<DataContext, 'site'> & ReadingContext;
+export type OrderContext = Pick<DataContext, 'site' | 'locationStrategy'> & ReadingContext;
 
 export interface Download {
   readonly image: Image;
@@ -38,8 +37,8 @@ export interface DownloadRequest {
 export interface ReadableData {
   readonly image: Image;
   readonly data: ImageData;
-  /** The locations that can be read from here, in the order in which they are tried now. */
-  readonly order: () => readonly Location[];
+  /** The ways to it from here, in the order in which they are tried now. */
+  readonly order: () => readonly ReadingWay[];
 }
 
 /**
@@ -86,21 +85,21 @@ export async function findReadable(
   return { image, data, order: () => orderOf(context, data, { prefer, sites }) };
 }
 
-/** The locations that this node can read, in the order in which it does. */
+/** The ways to the data from this node, in the order in which they are tried now. */
 export function orderOf(
   context: OrderContext,
   { locations }: ImageData,
   { prefer, sites }: Pick<LocationPlaces, 'prefer' | 'sites'>,
-): readonly Location[] {
-  return readingOrder(
-    locations.filter((location) => isReadable(context, location)),
-    {
-      ...{ prefer, site: context.site, sites },
-      isOwn: (location) => isOwn(context, location),
-      weight: (storeId) => context.stores.weight(storeId),
-      failed: ({ id }) => context.failed.has(id),
-    },
-  );
+): readonly ReadingWay[] {
+  const { stores, failed, latency, site, locationStrategy: strategy } = context;
+  return readingOrder(locations, {
+    ...{ strategy, prefer, site, sites },
+    waysTo: (location) => waysTo(context, location),
+    storeSite: (storeId) => stores.site(storeId),
+    weight: (storeId) => stores.weight(storeId),
+    failed: (way) => failed.has(wayName(way)) || failed.has(sourceName(way)),
+    slowness: (way) => latency.slowness(sourceName(way)),
+  });
 }
 
 function authorizeDeactivated(caller: Caller, image: Image): void {

@@ -6,7 +6,7 @@
  *   fetching or paused --the next unit is there already, the run is over, it fails, all readers leave--> ended
  */
 import { UNIT_BYTES } from '../base/units.js';
-import type { Location } from '../domain/location.js';
+import type { ReadingWay } from './location-order.js';
 import { type ReadingContext, readLocations, type WantedData } from './read-locations.js';
 
 /** Units that are fetched ahead of the fastest reader. */
@@ -25,7 +25,7 @@ export interface FetchTarget {
 }
 
 interface FetchRun {
-  readonly order: readonly Location[];
+  readonly order: readonly ReadingWay[];
   readonly wanted: Pick<WantedData, 'image' | 'data'>;
   readonly firstUnit: number;
   /** Behind the last one. */

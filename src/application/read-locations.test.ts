@@ -10,8 +10,11 @@ import { systemTimer } from '../bin/system-timer.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
 import { FailedLocations } from './failed-locations.js';
 import { FileMaps } from './file-maps.js';
-import { readingOrder } from './location-order.js';
-import type { ByteRange, ImageStore } from './ports/image-store.js';
+import { readingOrder, type ReadingWay, wayName } from './location-order.js';
+import { waysTo } from './object-reads.js';
+import type { ByteRange, ImageStore, StoreType } from './ports/image-store.js';
+import type { PeerObjects } from './ports/peer-objects.js';
+import { SourceLatency } from './source-latency.js';
 import { VerifiedUnits } from './verified-units.js';
 import { type ReadingContext, readLocations } from './read-locations.js';
 import { StoreRegistry } from './store-registry.js';
@@ -40,13 +43,15 @@ function mapOf(bytes: Buffer) {
 
 /** A store in memory, that can go wrong at one byte of the data. */
 class Store implements ImageStore {
-  readonly type = 'file';
+  type: StoreType = 'file';
   readonly objects = new Map<string, Buffer>([
     [KEY, BYTES],
     [MAP_KEY, Buffer.from(MAP.bytes)],
   ]);
   readonly id;
   reads = 0;
+  /** By the test's clock, before the first chunk. */
+  delayMs = 0;
   version: string | undefined;
   fault: { readonly atByte: number; readonly how: 'stall' | 'error' | 'end' | 'damage' } | undefined;
 
@@ -61,6 +66,7 @@ class Store implements ImageStore {
 
   async *read(key: ObjectKey, { offsetBytes, lengthBytes }: ByteRange): AsyncGenerator<Uint8Array> {
     if (key === KEY) this.reads += 1;
+    if (key === KEY) nowMs += this.delayMs;
     const object = this.objects.get(key) ?? Buffer.alloc(0);
     const fault = key === KEY ? this.fault : undefined;
     // Neither units nor aligned to them.
@@ -121,16 +127,19 @@ beforeEach(() => {
     return unitDigest(unit);
   };
   digests = 0;
+  const latency = new SourceLatency({ nowMs: () => nowMs });
   const maps = new FileMaps({ ...readable, failed, log });
-  context = { ...readable, failed, log, unitDigest: counted, maps, verified: new VerifiedUnits() };
+  context = { ...readable, failed, log, unitDigest: counted, maps, verified: new VerifiedUnits(), latency };
 });
 
-function order(prefer: readonly string[] = []): readonly Location[] {
-  return readingOrder(data.locations, {
-    ...{ prefer, site: 'here', sites: new Map() },
-    isOwn: () => true,
+function order(of: ImageData): readonly ReadingWay[] {
+  return readingOrder(of.locations, {
+    ...{ strategy: 'local-first', prefer: [], site: 'here', sites: new Map() },
+    waysTo: (location) => waysTo(context, location),
+    storeSite: () => undefined,
     weight: (storeId) => context.stores.weight(storeId),
-    failed: ({ id }) => context.failed.has(id),
+    failed: (way) => context.failed.has(wayName(way)),
+    slowness: () => 0,
   });
 }
 
@@ -138,7 +147,7 @@ async function read(offsetBytes = 0, lengthBytes = SIZE, of: ImageData = data): 
   const { signal } = new AbortController();
   const range = { offsetBytes, lengthBytes };
   const parts: Buffer[] = [];
-  for await (const chunk of await readLocations(context, order(), { image, data: of, range, signal }))
+  for await (const chunk of await readLocations(context, order(of), { image, data: of, range, signal }))
     parts.push(Buffer.from(chunk));
   return Buffer.concat(parts);
 }
@@ -223,7 +232,7 @@ describe('when no location is good', () => {
     const range = { offsetBytes: 0, lengthBytes: SIZE };
     let got = 0;
     await expect(async () => {
-      for await (const chunk of await readLocations(context, order(), { image, data, range, signal }))
+      for await (const chunk of await readLocations(context, order(data), { image, data, range, signal }))
         got += chunk.length;
     }).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
     expect(got).toBe(UNIT_BYTES);
@@ -245,33 +254,75 @@ describe('the map', () => {
   });
 });
 
-describe('the order', () => {
-  const place = (id: string, fields: Partial<Location> = {}): Location => ({ ...at('fast'), id, ...fields });
-  const locations = [
-    place('far', { nodeId: asNodeId('far') }),
-    place('near', { nodeId: asNodeId('near'), storeId: asStoreId('slow') }),
-    place('light', { storeId: asStoreId('slow') }),
-    place('heavy'),
-  ];
-  const ids = (prefer: readonly string[], failed: readonly string[] = []) =>
-    readingOrder(locations, {
-      ...{ prefer, site: 'here' },
-      sites: new Map([
-        [asNodeId('far'), 'there'],
-        [asNodeId('near'), 'here'],
-      ]),
-      isOwn: ({ nodeId }) => nodeId === NODE,
-      weight: (storeId) => (storeId === 'fast' ? 2 : 1),
-      failed: ({ id }) => failed.includes(id),
-    }).map(({ id }) => id);
+describe('a store that other nodes share', () => {
+  const OTHER = asNodeId('other');
+  const shared: ImageData = { ...data, locations: [{ ...at('slow'), nodeId: OTHER }] };
+  let asked: string[];
 
-  it('is local-first, then by weight; what failed comes last', () => {
-    expect(ids([])).toEqual(['heavy', 'light', 'near', 'far']);
-    expect(ids([], ['heavy', 'near'])).toEqual(['light', 'far', 'heavy', 'near']);
+  beforeEach(() => {
+    slow.type = 'swift';
+    asked = [];
+    // The other node has the object as it was stored.
+    const peers: PeerObjects = {
+      open: ({ key }, { offsetBytes, lengthBytes }) => {
+        asked.push(`${key} from ${offsetBytes}`);
+        const bytes = key === KEY ? BYTES : Buffer.from(MAP.bytes);
+        return Promise.resolve(once(bytes.subarray(offsetBytes, offsetBytes + lengthBytes)));
+      },
+    };
+    context = { ...context, peers };
   });
 
-  it('heeds what the reader prefers', () => {
-    expect(ids(['slow'])).toEqual(['light', 'near', 'heavy', 'far']);
-    expect(ids(['other', 'fast'], ['heavy'])).toEqual(['far', 'light', 'near', 'heavy']);
+  async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(bytes);
+  }
+
+  it('is read without the node that wrote into it', async () => {
+    expect(sha(await read(0, SIZE, shared))).toBe(sha(BYTES));
+    expect([slow.reads, asked]).toEqual([1, []]);
+    expect(order({ ...shared, locations: [{ ...at('fast'), nodeId: OTHER }] }).map(wayName)).toEqual(['node in-fast']);
+  });
+
+  it.each(['stall', 'error', 'end', 'damage'] as const)(
+    'is left for that node, which goes on at the unit, after a fault: %s',
+    async (how) => {
+      slow.fault = { atByte: 1_250_000, how };
+      expect(sha(await read(0, SIZE, shared))).toBe(sha(BYTES));
+      expect(asked).toEqual([`${KEY} from ${UNIT_BYTES}`]);
+      expect(order(shared).map(({ through }) => through)).toEqual(['node', 'store']);
+    },
+  );
+
+  it('of the same name only has not the object: the node has', async () => {
+    slow.objects.set(KEY, BYTES.subarray(1));
+    expect(sha(await read(0, SIZE, shared))).toBe(sha(BYTES));
+    expect(asked).toEqual([`${KEY} from 0`]);
+  });
+
+  it('is told from a folder of that name on each node', () => {
+    slow.type = 'file';
+    expect(order(shared).map(({ through }) => through)).toEqual(['node']);
+  });
+});
+
+describe('what is known of a store', () => {
+  it('is that it gives no answer, until it does', async () => {
+    fast.fault = { atByte: 5, how: 'stall' };
+    await read();
+    expect([context.failed.has('store fast'), context.failed.has('store slow')]).toEqual([true, false]);
+    fast.fault = undefined;
+    nowMs += 61_000;
+    await read();
+    expect(context.failed.has('store fast')).toBe(false);
+    // Damage is of one object.
+    fast.fault = { atByte: 5, how: 'damage' };
+    await read();
+    expect(context.failed.has('store fast')).toBe(false);
+  });
+
+  it('is how long it takes to the first unit', async () => {
+    fast.delayMs = 640;
+    await read();
+    expect([context.latency.slowness('store fast'), context.latency.slowness('store slow')]).toEqual([7, 0]);
   });
 });

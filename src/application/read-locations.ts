@@ -6,13 +6,13 @@ import { failedWith, ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { type FileMap, verifyUnit } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
 import type { FailedLocations } from './failed-locations.js';
 import type { FileMaps } from './file-maps.js';
+import { type ReadingWay, sourceName, wayName } from './location-order.js';
 import type { Log } from './log.js';
 import { openReadable, type ReadableStores } from './object-reads.js';
 import type { ByteRange } from './ports/image-store.js';
-import { isOwn } from './own-objects.js';
+import type { SourceLatency } from './source-latency.js';
 import { unitsOf } from './unit-stream.js';
 import { checkedFileName, type VerifiedUnits } from './verified-units.js';
 
@@ -21,6 +21,7 @@ const FAILURES_MAX = 32;
 
 export interface ReadingContext extends ReadableStores {
   readonly failed: FailedLocations;
+  readonly latency: SourceLatency;
   readonly maps: FileMaps;
   readonly verified: VerifiedUnits;
   readonly log: Log;
@@ -44,7 +45,9 @@ interface CheckedFile {
 }
 
 interface OpenLocation {
-  readonly location: Location;
+  readonly way: ReadingWay;
+  /** How long it took to open it. */
+  readonly openedInMs: number;
   readonly units: AsyncIterable<Uint8Array>;
   /** Which of them were checked before; undefined: it cannot be told. */
   readonly checked: CheckedFile | undefined;
@@ -58,7 +61,7 @@ interface OpenLocation {
  */
 export async function readLocations(
   context: ReadingContext,
-  order: readonly Location[],
+  order: readonly ReadingWay[],
   wanted: WantedData,
 ): Promise<AsyncIterable<Uint8Array>> {
   const read = new LocationsRead(context, order, wanted);
@@ -69,7 +72,7 @@ export async function readLocations(
 
 class LocationsRead {
   readonly #context: ReadingContext;
-  readonly #order: readonly Location[];
+  readonly #order: readonly ReadingWay[];
   readonly #wanted: WantedData;
   readonly #failures: unknown[] = [];
   /** Failures since the last byte came. */
@@ -78,7 +81,7 @@ class LocationsRead {
   /** Where the next byte is that the reader gets. */
   #positionBytes: number;
 
-  constructor(context: ReadingContext, order: readonly Location[], wanted: WantedData) {
+  constructor(context: ReadingContext, order: readonly ReadingWay[], wanted: WantedData) {
     this.#context = context;
     this.#order = order;
     this.#wanted = wanted;
@@ -93,18 +96,21 @@ class LocationsRead {
   /** Opens what is still wanted at the next location that can. */
   async open(): Promise<OpenLocation> {
     for (;;) {
-      const location = this.#order[this.#nextIndex % Math.max(this.#order.length, 1)];
-      if (location === undefined || this.#vain >= this.#order.length || this.#failures.length >= FAILURES_MAX)
+      const way = this.#order[this.#nextIndex % Math.max(this.#order.length, 1)];
+      if (way === undefined || this.#vain >= this.#order.length || this.#failures.length >= FAILURES_MAX)
         throw this.#verdict();
       this.#nextIndex += 1;
       const stop = new AbortController();
       try {
         // Before the file is opened: should it be touched meanwhile, the flags are of what it was.
-        const checked = await this.#checked(location);
-        return { location, units: await this.#units(location, stop), checked, stop };
+        const checked = await this.#checked(way);
+        const { latency } = this.#context;
+        const startedMs = latency.nowMs;
+        const units = await this.#units(way, stop);
+        return { way, openedInMs: latency.nowMs - startedMs, units, checked, stop };
       } catch (error) {
         stop.abort();
-        this.#failed(location, error);
+        this.#failed(way, error);
       }
     }
   }
@@ -117,7 +123,7 @@ class LocationsRead {
           yield* this.#verified(at, map);
         } catch (error) {
           at.stop.abort();
-          this.#failed(at.location, error);
+          this.#failed(at.way, error);
           at = await this.open();
         }
       }
@@ -126,10 +132,10 @@ class LocationsRead {
     }
   }
 
-  async #checked(location: Location): Promise<CheckedFile | undefined> {
+  async #checked({ location, through }: ReadingWay): Promise<CheckedFile | undefined> {
     const { fileMap, sizeBytes } = this.#wanted.data;
     // Without a map there is nothing to check by.
-    if (fileMap === null || !isOwn(this.#context, location)) return undefined;
+    if (fileMap === null || through === 'node') return undefined;
     const store = this.#context.stores.get(location.storeId);
     const versionNow = async (): Promise<string | undefined> => store?.versionOf?.(location.key);
     const version = await versionNow();
@@ -140,27 +146,31 @@ class LocationsRead {
   }
 
   // Units can only be checked whole.
-  async #units(location: Location, stop: AbortController): Promise<AsyncIterable<Uint8Array>> {
+  async #units({ location, through }: ReadingWay, stop: AbortController): Promise<AsyncIterable<Uint8Array>> {
     const { data, signal } = this.#wanted;
     const offsetBytes = this.#positionBytes - (this.#positionBytes % UNIT_BYTES);
     const endBytes = Math.min(data.sizeBytes, Math.ceil(this.#endBytes / UNIT_BYTES) * UNIT_BYTES);
     const range = { offsetBytes, lengthBytes: Math.max(endBytes - offsetBytes, 0) };
     const either = AbortSignal.any([signal, stop.signal]);
-    const source = await openReadable(this.#context, { location, sizeBytes: data.sizeBytes }, range, either);
+    const source = await openReadable(this.#context, { location, sizeBytes: data.sizeBytes, through }, range, either);
     return unitsOf(source, { lengthBytes: range.lengthBytes, limit: this.#context });
   }
 
   async *#verified(
-    { units, location, checked }: OpenLocation,
+    { units, way, openedInMs, checked }: OpenLocation,
     map: FileMap | null,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { signal } = this.#wanted;
+    const { latency } = this.#context;
     let unitIndex = Math.floor(this.#positionBytes / UNIT_BYTES);
+    let waitingSinceMs: number | undefined = latency.nowMs;
     for await (const unit of units) {
+      if (waitingSinceMs !== undefined) this.#answered(way, openedInMs + latency.nowMs - waitingSinceMs);
+      waitingSinceMs = undefined;
       // After the unit was read: one that is of the same file as before is as it was then.
       const isSame = await checked?.isSame();
       if (map !== null && !(isSame === true && checked?.flags[unitIndex] === 1)) {
-        if (!verifyUnit(map, unitIndex, unit, this.#context.unitDigest)) throw wrongUnit(location, unitIndex);
+        if (!verifyUnit(map, unitIndex, unit, this.#context.unitDigest)) throw wrongUnit(way.location, unitIndex);
         if (isSame === true && checked !== undefined) checked.flags[unitIndex] = 1;
       }
       const unitBytes = unitIndex * UNIT_BYTES;
@@ -174,14 +184,23 @@ class LocationsRead {
     }
   }
 
-  #failed(location: Location, error: unknown): void {
+  #answered(way: ReadingWay, tookMs: number): void {
+    const { latency, failed } = this.#context;
+    latency.note(sourceName(way), tookMs);
+    failed.forget(sourceName(way));
+  }
+
+  #failed(way: ReadingWay, error: unknown): void {
     const { signal, image } = this.#wanted;
     signal.throwIfAborted();
     const { log, failed } = this.#context;
-    failed.note(location.id);
+    const { location, through } = way;
+    failed.note(wayName(way));
+    // What gives no answer for one location gives none for others.
+    if (failedWith(error, 'UNAVAILABLE')) failed.note(sourceName(way));
     this.#failures.push(error);
     this.#vain += 1;
-    const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId };
+    const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId, through };
     const at = { ...fields, positionBytes: this.#positionBytes };
     if (failedWith(error, 'DATA_CORRUPT')) log.error(at, 'location has other data than was stored, trying the next');
     else log.warn(at, 'location not readable, trying the next');
@@ -203,6 +222,6 @@ class LocationsRead {
   }
 }
 
-function wrongUnit(location: Location, unitIndex: number): ServiceError {
+function wrongUnit(location: ReadingWay['location'], unitIndex: number): ServiceError {
   return new ServiceError('DATA_CORRUPT', `location ${location.id}: unit ${unitIndex} is not what was stored`);
 }

@@ -26,6 +26,8 @@ export interface RegisteredStore {
   readonly description: string;
   /** Higher is read first. */
   readonly weight: number;
+  /** Where it stands; absent: where the node does. */
+  readonly site?: string;
   /** What the kind of store has besides, for administrators. */
   readonly properties: ReadonlyMap<string, string>;
   /** Absent: nobody names objects of this store by URL, as the paths of file stores (OSSA-2014-041). */
@@ -72,6 +74,17 @@ export class StoreRegistry {
 
   weight(id: StoreId): number {
     return this.#stores.get(id)?.weight ?? 0;
+  }
+
+  /** Where the store stands; undefined: where the node does. */
+  site(id: StoreId): string | undefined {
+    return this.#stores.get(id)?.site;
+  }
+
+  /** Tells whether the objects of a store of that name lie in one place for all nodes: a service's, not a disk of one of them. */
+  isShared(id: StoreId): boolean {
+    const type = this.get(id)?.type;
+    return type !== undefined && type !== 'file';
   }
 
   /** The store that a request wants data stored in; '': the default one. INVALID_ARGUMENT: there is none such, or it is read-only. */

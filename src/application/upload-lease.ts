@@ -35,57 +35,54 @@ export interface BeginUpload {
   readonly declaredSizeBytes: number | undefined;
 }
 
+/** The image as it is now, and the lease. */
+export interface Begun {
+  readonly image: Image;
+  readonly uploadId: UploadId;
+}
+
 /**
  * Leases the upload of a queued image to a node. FORBIDDEN: not the caller's. STATE_CONFLICT: not queued.
  * INVALID_ARGUMENT: the formats are not set. LIMIT_EXCEEDED: announced larger than the cap.
  */
-export async function beginUpload(
-  context: CatalogContext,
-  caller: Caller,
-  request: BeginUpload,
-): Promise<{ readonly image: Image; readonly uploadId: UploadId }> {
-  const uploadId = asUploadId(context.ids.uuid());
-  const image = await changeImage(
-    context,
-    caller,
-    { id: request.imageId, change: 'upload', requestId: '', expectVersion: undefined },
-    (before) => {
-      authorize('upload_image', caller, before);
-      if (before.status !== 'queued')
-        throw new ServiceError(
-          'STATE_CONFLICT',
-          `Image ${before.id} is ${before.status}; data can be uploaded only to a queued image.`,
-        );
-      for (const [name, value] of [
-        ['disk_format', before.diskFormat],
-        ['container_format', before.containerFormat],
-      ])
-        if (value === null)
-          throw new ServiceError('INVALID_ARGUMENT', `Property ${name} must be set prior to saving data.`);
-      const cap = context.rules.limits.imageSizeCapBytes;
-      if (request.declaredSizeBytes !== undefined && exceeds(request.declaredSizeBytes, cap)) throw overCap(cap);
-      const after: Image = { ...nextVersion(context, before), status: 'saving', uploadId };
-      const upload = leaseOf(context, request, { imageId: before.id, uploadId });
-      return {
-        image: after,
-        effects: [
-          { kind: 'update-image', before, after },
-          { kind: 'insert-upload', upload },
-        ],
-      };
-    },
-  );
-  return { image, uploadId };
+export async function beginUpload(context: CatalogContext, caller: Caller, request: BeginUpload): Promise<Begun> {
+  return beginLease(context, caller, { ...request, change: 'upload' }, (before, uploadId) => {
+    authorize('upload_image', caller, before);
+    if (before.status !== 'queued')
+      throw new ServiceError(
+        'STATE_CONFLICT',
+        `Image ${before.id} is ${before.status}; data can be uploaded only to a queued image.`,
+      );
+    for (const [name, value] of [
+      ['disk_format', before.diskFormat],
+      ['container_format', before.containerFormat],
+    ])
+      if (value === null)
+        throw new ServiceError('INVALID_ARGUMENT', `Property ${name} must be set prior to saving data.`);
+    const cap = context.rules.limits.imageSizeCapBytes;
+    if (request.declaredSizeBytes !== undefined && exceeds(request.declaredSizeBytes, cap)) throw overCap(cap);
+    const after: Image = { ...nextVersion(context, before), status: 'saving', uploadId };
+    return { image: after, effects: [{ kind: 'update-image', before, after }] };
+  });
 }
 
-/** The lease of an upload to the node that asks for it. */
-export function leaseOf(
-  context: Pick<CatalogContext, 'clock'>,
-  { nodeId, storeId }: BeginUpload,
-  { imageId, uploadId }: Pick<UploadLease, 'imageId' | 'uploadId'>,
-): UploadLease {
-  const startedAtMs = context.clock.nowMs();
-  return { uploadId, imageId, nodeId: asNodeId(nodeId), storeId, ...objectKeys(imageId, uploadId), startedAtMs };
+/** Changes the image as it is decided, and with that leases an upload of it to the node that asks. Reasons: those of `decide`. */
+export async function beginLease(
+  context: CatalogContext,
+  caller: Caller,
+  request: BeginUpload & { readonly change: 'upload' | 'copy' },
+  decide: (before: Image, uploadId: UploadId) => { readonly image: Image; readonly effects: readonly Effect[] },
+): Promise<Begun> {
+  const uploadId = asUploadId(context.ids.uuid());
+  const { imageId: id, nodeId, storeId, change } = request;
+  const wanted = { id, change, requestId: '', expectVersion: undefined };
+  const image = await changeImage(context, caller, wanted, (before) => {
+    const decided = decide(before, uploadId);
+    const named = { uploadId, imageId: before.id, nodeId: asNodeId(nodeId), storeId };
+    const upload = { ...named, ...objectKeys(before.id, uploadId), startedAtMs: context.clock.nowMs() };
+    return { image: decided.image, effects: [...decided.effects, { kind: 'insert-upload', upload }] };
+  });
+  return { image, uploadId };
 }
 
 /** The keys under which an upload stores its objects: unique to the upload, so that no two ever share one. */

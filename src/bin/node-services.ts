@@ -12,7 +12,7 @@ import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
 import type { MaterializeContext } from '../application/materialize-image.js';
-import { isOwn } from '../application/own-objects.js';
+import { isHere } from '../application/object-reads.js';
 import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { ImageCache } from '../application/ports/image-cache.js';
@@ -20,6 +20,7 @@ import type { NodeCommands } from '../application/ports/node-commands.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { RunningUploads } from '../application/running-uploads.js';
 import { SharedRuns } from '../application/shared-runs.js';
+import { SourceLatency } from '../application/source-latency.js';
 import type { StoreRegistry } from '../application/store-registry.js';
 import { abortUpload } from '../application/upload-lease.js';
 import { asImageId } from '../base/brand.js';
@@ -73,9 +74,6 @@ export interface NodeServices {
 const clock = { nowMs: () => Date.now() };
 const ids = { uuid: () => randomUUID() };
 
-/** A store that says nothing for so long is left for the next that has the data. */
-const STORE_IDLE_MS = 20_000;
-
 /** Anyone may ask for the state of the parts, which costs writes to disk: an answer serves all who ask within so long. */
 const PARTS_AGE_MS = 2000;
 
@@ -102,6 +100,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     showDirectUrl: config.images.showDirectUrl,
     showStores: stores.all.length > 1,
     url: (location) => urlOf(context, location),
+    directUrl: (location) => directUrlOf(context, location),
   });
   const local = new CatalogService(context, view, {
     stopUpload: (image) => stopWork(context, work, image.id),
@@ -168,15 +167,16 @@ function contextOf(config: Config, parts: ContextParts): DataContext {
     forgetGarbage: (rows) => forgetGarbage(ground, rows),
   };
   const failed = new FailedLocations(clock);
-  const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS, timer: systemTimer };
+  const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: config.node.stallLimitMs, timer: systemTimer };
   const kept = cache === null ? {} : { keptMap: (sha256: string) => cache.map(sha256) };
   const maps = new FileMaps({ ...readable, failed, log, ...kept });
-  const reading = { ...readable, failed, maps, verified: new VerifiedUnits(), log, unitDigest };
+  const latency = new SourceLatency(clock);
+  const reading = { ...readable, failed, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
   return {
     ...ground,
     ...reading,
     cached: cache === null ? null : new CachedReads(reading, cache),
-    ...{ site: config.node.site, digester, uploads, commands },
+    ...{ site: config.node.site, locationStrategy: config.node.locationStrategy, digester, uploads, commands },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
     formatMatch: config.images.formatMatch,
@@ -221,11 +221,16 @@ async function clearNow({ garbage, log }: DataContext, rows: readonly Garbage[])
   }
 }
 
-// The path of an object on another node means nothing here.
+// The path of an object on another node means nothing here; a service's address is the same everywhere.
 function urlOf(context: DataContext, location: Location): string {
   const { nodeId, storeId, key } = location;
-  const store = isOwn(context, location) ? context.stores.get(storeId) : undefined;
+  const store = isHere(context, location) ? context.stores.get(storeId) : undefined;
   return store?.url(key) ?? `oriel://${nodeId ?? 'authority'}/${storeId}/${key}`;
+}
+
+function directUrlOf(context: DataContext, location: Location): string | undefined {
+  const store = isHere(context, location) ? context.stores.get(location.storeId) : undefined;
+  return store?.directUrl?.(location.key, clock.nowMs());
 }
 
 /** What the node does of its own accord, from now on. */

@@ -20,7 +20,8 @@ export async function openStores(config: Config, log: Log): Promise<StoreRegistr
   const opened: RegisteredStore[] = [];
   for (const store of config.stores) {
     const properties = new Map(Object.entries(propertiesOf(store)));
-    opened.push({ ...(await openStore(store, guard)), description: '', weight: store.weight, properties });
+    const { weight, site } = store;
+    opened.push({ ...(await openStore(store, guard)), description: '', weight, site, properties });
   }
   const chosen = config.stores.find(({ isDefault }) => isDefault) ?? config.stores[0];
   return new StoreRegistry(opened, asStoreId(chosen?.name ?? ''));

@@ -98,7 +98,8 @@ function valueText(field: string, value: unknown): string {
 /** The location as JSON. */
 export function locationJson(location: Image['locations'][number]): Record<string, unknown> {
   const metadata = Object.fromEntries(location.metadata);
-  return { id: location.id, store: location.store, url: location.url, metadata };
+  const direct = location.directUrl === undefined ? {} : { direct_url: location.directUrl };
+  return { id: location.id, store: location.store, url: location.url, ...direct, metadata };
 }
 
 function numberOrNull(value: bigint | undefined): number | null {

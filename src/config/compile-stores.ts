@@ -3,14 +3,15 @@ import { join, resolve } from 'node:path';
 import { sourceText } from './collect.js';
 import type { S3StoreConfig, Setting, StoreConfig, SwiftStoreConfig } from './config.js';
 import { defaultOf, STORE_OPTIONS } from './options.js';
+import { parseDurationMs } from './units.js';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** Which options each type of store has beside `type`, `default`, `weight` and `site`. */
 const OWN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   file: ['path'],
   http: [],
-  s3: ['endpoint', 'bucket', 'region', 'credentials_file'],
-  swift: ['auth_url', 'user', 'key_file', 'container', 'auth_version'],
+  s3: ['endpoint', 'bucket', 'region', 'credentials_file', 'presign', 'temp_url_ttl'],
+  swift: ['auth_url', 'user', 'key_file', 'container', 'auth_version', 'temp_url_key_file', 'temp_url_ttl'],
 };
 const COMMON_OPTIONS = ['type', 'default', 'weight', 'site'];
 
@@ -85,6 +86,7 @@ function compileS3(table: Table): Omit<S3StoreConfig, 'name' | 'isDefault' | 'we
     bucket,
     region: table.text('region') === '' ? 'us-east-1' : table.text('region'),
     credentialsFile: resolve(table.needed('credentials_file', 'an s3 store needs the file with its access key')),
+    presignTtlMs: table.value('presign') === true ? tempUrlTtlMs(table) : null,
   };
 }
 
@@ -95,6 +97,7 @@ function compileSwift(table: Table): Omit<SwiftStoreConfig, 'name' | 'isDefault'
   if (user !== '' && !/^[^:]+:.+$/.test(user)) {
     table.complain('user: expected project:user, or account:user with auth_version 1');
   }
+  const keyFile = table.text('temp_url_key_file');
   const container = table.needed('container', 'a swift store needs its container');
   // Segments lie in a container of the same name with "_segments" behind; Swift takes 256 bytes of name at most.
   if (container !== '' && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,239}$/.test(container)) {
@@ -107,7 +110,17 @@ function compileSwift(table: Table): Omit<SwiftStoreConfig, 'name' | 'isDefault'
     keyFile: resolve(table.needed('key_file', 'a swift store needs the file with the key of its user')),
     container,
     authVersion: version === '1' ? '1' : '3',
+    tempUrl: keyFile === '' ? null : { keyFile: resolve(keyFile), ttlMs: tempUrlTtlMs(table) },
   };
+}
+
+// Amazon S3, "Sharing objects with presigned URLs": at most seven days.
+function tempUrlTtlMs(table: Table): number {
+  const given = table.value('temp_url_ttl');
+  const ttlMs = typeof given === 'string' || typeof given === 'number' ? parseDurationMs(given) : undefined;
+  if (ttlMs !== undefined && ttlMs >= 60_000 && ttlMs <= 604_800_000) return ttlMs;
+  table.complain('temp_url_ttl: expected 1m to 7d');
+  return 60_000;
 }
 
 /** The options of one store. */

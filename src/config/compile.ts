@@ -24,7 +24,10 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
     site: raw.node.site,
     advertise: orNull(raw.node.advertise),
     stagingDir: pathOr(raw.node.staging, join(dataDir, 'staging')),
+    locationStrategy: raw.node.location_strategy,
+    stallLimitMs: durationMs(raw.node.stall_limit),
   };
+  if (node.stallLimitMs < 100) complain(context, 'node.stall_limit', 'expected at least 100ms');
   const auth = compileAuth(raw, dataDir, context);
   if (raw.catalog.ca_file !== '' && raw.tls.cert_file === '') {
     complain(context, 'catalog.ca_file', 'TLS between nodes needs [tls] cert_file and key_file as well');

@@ -15,6 +15,8 @@ export interface NodeConfig {
   readonly socketPath: string;
   readonly site: string;
   readonly stagingDir: string;
+  readonly locationStrategy: 'local-first' | 'weighted' | 'order';
+  readonly stallLimitMs: number;
   /** Name or address by which other nodes reach this one; null: as it listens. */
   readonly advertise: string | null;
 }
@@ -80,6 +82,8 @@ export interface S3StoreConfig extends AnyStoreConfig {
   readonly bucket: string;
   readonly region: string;
   readonly credentialsFile: string;
+  /** How long presigned URLs are good; null: none are made. */
+  readonly presignTtlMs: number | null;
 }
 
 export interface SwiftStoreConfig extends AnyStoreConfig {
@@ -91,6 +95,8 @@ export interface SwiftStoreConfig extends AnyStoreConfig {
   readonly keyFile: string;
   readonly container: string;
   readonly authVersion: '1' | '3';
+  /** null: no TempURLs are made. */
+  readonly tempUrl: { readonly keyFile: string; readonly ttlMs: number } | null;
 }
 
 /** Objects at any URL that [import] allows. */

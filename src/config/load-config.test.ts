@@ -51,6 +51,8 @@ describe('defaults', () => {
       site: 'default',
       stagingDir: resolve('data/staging'),
       advertise: null,
+      locationStrategy: 'local-first',
+      stallLimitMs: 20_000,
     });
     expect(config.auth).toEqual({ modes: ['none'], token: { file: resolve('data/tokens') }, keystone: null });
     expect(config.stores).toEqual([
@@ -188,14 +190,29 @@ describe('stores of other services', () => {
       {
         ...{ name: 'a', type: 's3', isDefault: true, weight: 0, site: 'default', endpoint: 'https://s3.example' },
         ...{ bucket: 'images', region: 'us-east-1', credentialsFile: resolve('keys') },
+        presignTtlMs: null,
       },
     ]);
     expect(load({ toml: `${swift}key_file = "key"\nauth_version = "1"\n` }).config.stores).toEqual([
       {
         ...{ name: 'a', type: 'swift', isDefault: true, weight: 0, site: 'default', authUrl: 'http://ks:5000/v3' },
         ...{ user: 'images:oriel', keyFile: resolve('key'), container: 'c', authVersion: '1' },
+        tempUrl: null,
       },
     ]);
+  });
+
+  it('make URLs that expire when they are told to', () => {
+    const urls = (toml: string) => load({ toml }).config.stores[0];
+    const signed = `${swift}key_file = "key"\ntemp_url_key_file = "url-key"\n`;
+    expect(urls(signed)).toMatchObject({ tempUrl: { keyFile: resolve('url-key'), ttlMs: 3_600_000 } });
+    expect(urls(`${s3}credentials_file = "keys"\npresign = true\ntemp_url_ttl = "7d"\n`)).toMatchObject({
+      presignTtlMs: 604_800_000,
+    });
+    for (const ttl of ['"8d"', '59', '"0s"'])
+      expect(problemOf({ toml: `${signed}temp_url_ttl = ${ttl}\n` })).toContain('temp_url_ttl: expected 1m to 7d');
+    expect(problemOf({ toml: '[stores.a]\npath = "a"\ntemp_url_ttl = "1h"\n' })).toContain('no such option');
+    expect(problemOf({ toml: '[node]\nstall_limit = "1ms"\n' })).toContain('expected at least 100ms');
   });
 
   it('need them', () => {

@@ -19,6 +19,8 @@ const node = Type.Object(
       "Host by which other nodes reach this one; not set: that of http, or the machine's name for 0.0.0.0.",
     ),
     staging: text('', 'Folder of data that waits for its import; not set: staging in the data folder.', 'a folder'),
+    location_strategy: choice(['local-first', 'weighted', 'order'], 'local-first', 'Which location is read first.'),
+    stall_limit: duration('20s', 'How long a store may say nothing before a read goes on at the next location.'),
   },
   closed,
 );
@@ -89,6 +91,9 @@ const store = Type.Object(
     key_file: text('', 'swift: file with the key of the user.', 'a path'),
     container: text('', 'swift: the container.'),
     auth_version: choice(['1', '2', '3'], '3', 'swift: 1 (TempAuth) or 3 (Keystone).'),
+    temp_url_key_file: text('', "swift: file with the account's key for TempURLs; not set: none are made.", 'a path'),
+    presign: toggle(false, 's3: makes presigned URLs.'),
+    temp_url_ttl: duration('1h', 's3, swift: how long such a URL is good; when it is shown, at least half as long.'),
   },
   closed,
 );
@@ -129,7 +134,7 @@ const CONTAINER_FORMATS = ['ami', 'ari', 'aki', 'bare', 'ovf', 'ova', 'docker', 
 
 const images = Type.Object(
   {
-    show_direct_url: toggle(false, 'Shows direct_url to everyone who may see the image.'),
+    show_direct_url: toggle(false, 'Shows direct_url to owners, administrators and services.'),
     show_multiple_locations: toggle(false, 'Shows and takes locations in the image itself.'),
     hashing_algorithm: text('sha512', 'The algorithm of os_hash_value.', 'a digest algorithm of this Node.js'),
     do_secure_hash: toggle(true, 'Reads data that is added by its URL, for its digests.'),

@@ -17,12 +17,14 @@ export interface ImageViewOptions {
   readonly showStores: boolean;
   /** The URL of a location, without credentials. */
   url(location: Location): string;
+  /** A URL by which anyone reads the location until it expires; undefined: there is none. */
+  directUrl(location: Location): string | undefined;
 }
 
 /** Turns images into messages as one caller may see them. */
 export class ImageView {
   readonly #options: ImageViewOptions;
-  // Most views are the same for everyone. One message for each version of an image lets the gateway render it once.
+  // Most views are the same for everyone, and none of those has a URL that expires. One message for each version of an image lets the gateway render it once.
   readonly #plain = new WeakMap<Image, ImageMessage>();
 
   constructor(options: ImageViewOptions) {
@@ -48,10 +50,20 @@ export class ImageView {
       [...image.properties].filter(([name]) => this.#options.protection.allows('read', name, caller)),
     );
     const locations = seesLocations ? (dataOf(image)?.locations ?? []) : [];
-    const [first] = locations;
-    if (this.#options.showLocations) message.locations = locations.map((location) => this.#location(location));
-    if (this.#options.showDirectUrl && first !== undefined) message.directUrl = this.#options.url(first);
+    if (this.#options.showLocations)
+      message.locations = locations.map((location) => this.#location(location, this.#options.showDirectUrl));
+    if (this.#options.showDirectUrl) message.directUrl = this.#directUrl(locations);
     return message;
+  }
+
+  /** The first URL that can be read by anyone; else that of the first location, for who knows what it means. */
+  #directUrl(locations: readonly Location[]): string | undefined {
+    for (const location of locations) {
+      const url = this.#options.directUrl(location);
+      if (url !== undefined) return url;
+    }
+    const [first] = locations;
+    return first && this.#options.url(first);
   }
 
   #common(image: Image): ImageMessage {
@@ -86,10 +98,10 @@ export class ImageView {
 
   /** The locations, for a caller who was found to have the right to see them. */
   locations(image: Image): ImageLocation[] {
-    return (dataOf(image)?.locations ?? []).map((location) => this.#location(location));
+    return (dataOf(image)?.locations ?? []).map((location) => this.#location(location, true));
   }
 
-  #location(location: Location): ImageLocation {
+  #location(location: Location, showDirectUrl: boolean): ImageLocation {
     const { id, storeId, nodeId, metadata, digest, created } = location;
     return {
       ...{
@@ -101,6 +113,7 @@ export class ImageView {
         created,
       },
       digestState: DIGEST_STATE_TO_WIRE[digest],
+      directUrl: showDirectUrl ? this.#options.directUrl(location) : undefined,
     };
   }
 }

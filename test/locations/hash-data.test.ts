@@ -19,6 +19,7 @@ import type { Catalog, Garbage } from '../../src/application/ports/catalog.js';
 import type { Digester } from '../../src/application/ports/digester.js';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { RunningUploads } from '../../src/application/running-uploads.js';
+import { SourceLatency } from '../../src/application/source-latency.js';
 import { StoreRegistry } from '../../src/application/store-registry.js';
 import { VerifiedUnits } from '../../src/application/verified-units.js';
 import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
@@ -109,7 +110,8 @@ function contextOver(stores: StoreRegistry): DataContext {
   return {
     ...{ catalog, clock, ids, protection: NO_PROTECTION, turns: new ImageTurns() },
     rules: { limits, diskFormats: ['raw', 'qcow2'], containerFormats: ['bare'] },
-    ...{ ...readable, site: 'here', failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
+    ...{ ...readable, site: 'here', locationStrategy: 'local-first', failed, latency: new SourceLatency(clock) },
+    ...{ maps: new FileMaps({ ...readable, failed, log }), unitDigest },
     ...{ verified: new VerifiedUnits(), digester, uploads: new RunningUploads(), log, commands, cached: null },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed: true, stores, commands, log }),
     ...{ hashingAlgorithm: 'sha512', formatMatch: 'strict', secureHash: true, hashAttempts: 2 },

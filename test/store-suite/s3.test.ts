@@ -1,10 +1,12 @@
 /** The store suite over the S3 API of a real Swift, and what only S3 has. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { asStoreId } from '../../src/base/brand.js';
+import { MIB } from '../../src/base/units.js';
 import { openS3Store, type S3StoreOptions } from '../../src/stores/s3/s3-store.js';
 import { eventually } from '../support/eventually.js';
 import { hasSwift, startSwift, SWIFT_START_MS, type TestSwift } from '../support/swift.js';
@@ -75,6 +77,24 @@ describe.skipIf(!hasSwift())('over S3', () => {
     await expect(store.stat(keyOf('a'))).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
     await expect(store.check()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
     expect(store.url(keyOf('a/b'))).toBe(`s3://${new URL(swift.url).host}/not-there/a/b`);
+  });
+
+  test('a presigned URL opens the object and nothing else, until it expires', async () => {
+    const { bucket } = await make();
+    const store = await openS3Store({ ...optionsOf(bucket), presignTtlMs: 60_000 });
+    const [key, other] = [keyOf('image/data'), keyOf('image/other')];
+    const bytes = randomBytes(9 * MIB + 5);
+    const { signal } = new AbortController();
+    await store.put(key, Readable.from([bytes]), { signal });
+    await store.put(other, Readable.from([Buffer.from('secret')]), { signal });
+    const url = store.directUrl?.(key, Date.now()) ?? '';
+    expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(bytes)).toBe(true);
+    const part = await fetch(url, { headers: { range: `bytes=${8 * MIB - 2}-${8 * MIB + 1}` } });
+    expect(Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(8 * MIB - 2, 8 * MIB + 2))).toBe(true);
+    expect((await fetch(url.replace(key, other))).status).toBe(403);
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(403);
+    expect((await fetch(store.directUrl?.(key, Date.now() - 3_600_000) ?? '')).status).toBe(403);
+    expect((await openS3Store(optionsOf(bucket))).directUrl?.(key, Date.now())).toBeUndefined();
   });
 
   test('a wrong secret is UNAVAILABLE and is in no message', async () => {

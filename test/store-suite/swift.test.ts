@@ -1,7 +1,8 @@
 /** The store suite over a real Swift, and what only Swift has. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { asStoreId } from '../../src/base/brand.js';
@@ -83,6 +84,42 @@ describe.skipIf(!hasSwift())('over Swift', () => {
     await expect(announced).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
     await expect(store.put(keyOf('full'), source(), { signal })).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
     expect(await swift.list(`${container}_segments`)).toEqual([]);
+  });
+
+  test('a TempURL opens the object, its parts and nothing else, until it expires', async () => {
+    const tempUrlKey = randomUUID();
+    await writeFile(join(folder.path, 'url-key'), `${tempUrlKey}\n`, { mode: 0o600 });
+    expect((await swift.request('POST', '', { 'x-account-meta-temp-url-key': tempUrlKey })).ok).toBe(true);
+    const container = `c-${randomUUID()}`;
+    const tempUrl = { keyFile: join(folder.path, 'url-key'), ttlMs: 60_000 };
+    const store = await openSwiftStore({ ...optionsOf(container), tempUrl });
+    const [key, other] = [keyOf('image/data'), keyOf('image/other')];
+    const bytes = randomBytes(9 * MIB + 5);
+    const { signal } = new AbortController();
+    await store.put(key, Readable.from([bytes]), { signal });
+    await store.put(other, Readable.from([Buffer.from('secret')]), { signal });
+    const url = store.directUrl?.(key, Date.now()) ?? '';
+    expect(url).not.toContain(tempUrlKey);
+    const got = await fetch(url);
+    expect(Buffer.from(await got.arrayBuffer()).equals(bytes)).toBe(true);
+    const part = await fetch(url, { headers: { range: `bytes=${8 * MIB - 2}-${8 * MIB + 1}` } });
+    expect(Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(8 * MIB - 2, 8 * MIB + 2))).toBe(true);
+    expect((await fetch(url, { method: 'HEAD' })).headers.get('content-length')).toBe(String(bytes.length));
+    const query = new URL(url).search;
+    const refused = [
+      `${swift.url}/v1/AUTH_test/${container}/${other}${query}`,
+      store.directUrl?.(key, Date.now() - 3_600_000) ?? '',
+      url.replace('sig=', 'sig=0'),
+    ];
+    for (const bad of refused) expect((await fetch(bad)).status).toBe(401);
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(401);
+  });
+
+  test('a Swift that does not answer when the store is opened has no TempURLs until it does', async () => {
+    const tempUrl = { keyFile: join(folder.path, 'key'), ttlMs: 60_000 };
+    const store = await openSwiftStore({ ...optionsOf('any'), authUrl: 'http://127.0.0.1:9', tempUrl });
+    expect(store.directUrl?.(keyOf('a'), Date.now())).toBeUndefined();
+    expect((await openSwiftStore(optionsOf('any'))).directUrl?.(keyOf('a'), Date.now())).toBeUndefined();
   });
 
   test('a wrong key is UNAVAILABLE and is in no message; a file open to all is refused', async () => {

@@ -41,7 +41,7 @@ export interface ClusterOptions {
   /** Whether edges reach the authority through proxies that can be cut. */
   readonly proxied?: boolean;
   /** What is special about one node: `primary`, or the number of an edge. */
-  readonly nodeOptions?: (node: 'primary' | number, dataDir: string) => Pick<NodeOptions, 'env' | 'wrapper'>;
+  readonly nodeOptions?: (node: 'primary' | number, dataDir: string) => Pick<NodeOptions, 'args' | 'env' | 'wrapper'>;
 }
 
 /** Starts the cluster and waits until every edge has a copy of the catalog. */
@@ -62,11 +62,12 @@ export async function startCluster(count: number, options: ClusterOptions = {}):
     });
   const startPrimary = (): Promise<TestNode> => {
     const dataDir = path.join(folder.path, 'primary');
+    const special = nodeOptions('primary', dataDir);
     return startNode({
-      ...nodeOptions('primary', dataDir),
+      ...special,
       role: 'primary',
       dataDir,
-      args: [...common, '--site', 'centre', '--grpc', grpc, '--sqld-port', String(ports.sqld)],
+      args: [...common, '--site', 'centre', '--grpc', grpc, '--sqld-port', String(ports.sqld), ...(special.args ?? [])],
     });
   };
   const startEdge = async (index: number): Promise<TestNode> => {
@@ -79,7 +80,7 @@ export async function startCluster(count: number, options: ClusterOptions = {}):
       ...special,
       env: { ...env, ...special.env },
       dataDir,
-      args: [...common, '--site', site, '--primary', way?.calls.address ?? grpc],
+      args: [...common, '--site', site, '--primary', way?.calls.address ?? grpc, ...(special.args ?? [])],
     });
   };
   let primary = await startPrimary();

@@ -21,6 +21,9 @@ export interface ImageDocument {
   readonly checksum: string | null;
   readonly os_hash_value: string | null;
   readonly tags: readonly string[];
+  /** Where they are shown. */
+  readonly direct_url?: string;
+  readonly locations?: readonly { readonly url: string }[];
 }
 
 export const PATCH_TYPE = 'application/openstack-images-v2.1-json-patch';

@@ -230,7 +230,7 @@ async function endOf(child: ChildProcess): Promise<void> {
 }
 
 async function waitFor(url: string, children: readonly ChildProcess[], logFile: string): Promise<void> {
-  const deadline = Date.now() + 40_000;
+  const deadline = Date.now() + 100_000;
   while (Date.now() < deadline && children.every((child) => child.exitCode === null)) {
     const answer = await fetch(url, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
     if (answer?.ok === true) return;

@@ -47,4 +47,9 @@ export interface ImageStore {
   check(): Promise<void>;
   /** The URL of an object for those who may see locations, without credentials. */
   url(key: ObjectKey): string;
+  /**
+   * A URL by which anyone reads the object until it expires, signed with a key of the store; it is the same for a while. undefined:
+   * none can be made now. Absent: the store makes none.
+   */
+  directUrl?(key: ObjectKey, nowMs: number): string | undefined;
 }

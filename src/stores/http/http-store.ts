@@ -6,7 +6,7 @@ import type { Reason } from '../../base/error-table.js';
 import { failedWith, ServiceError } from '../../base/service-error.js';
 import type { Fetched, FetchGuard, FetchRequest } from '../guard/fetch-guard.js';
 import { backoff, discard } from '../remote/backend.js';
-import { checkWhole, outside, READ_STATUSES, readRange } from '../remote/ranged-read.js';
+import { READ_STATUSES, readRange } from '../remote/ranged-read.js';
 import { keyOfUrl, urlOfKey } from './http-key.js';
 
 const ATTEMPTS = 3;
@@ -54,15 +54,8 @@ export class HttpStore implements ImageStore {
     { signal }: { readonly signal?: AbortSignal },
   ): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted();
-    checkWhole(range, NAME);
     const url = urlOfKey(key);
     if (url === undefined) throw this.#error('NOT_FOUND', `no object ${NAME}`);
-    if (range.lengthBytes === 0) {
-      const found = await this.stat(key);
-      if (found === undefined) throw this.#error('NOT_FOUND', `no object ${NAME}`);
-      if (range.offsetBytes > found.sizeBytes) throw outside(NAME, `an offset ${range.offsetBytes}`);
-      return;
-    }
     const endBytes = range.offsetBytes + range.lengthBytes;
     let first: string | undefined;
     const open = async ({ range: asked = '' }: Readonly<Record<string, string>>): Promise<Fetched> => {
@@ -81,7 +74,8 @@ export class HttpStore implements ImageStore {
     const { timeouts } = this.#guard;
     const pause = (attempt: number): Promise<void> => backoff(timeouts, attempt, signal);
     const backend = { timeouts, pause, error: this.#error.bind(this) };
-    yield* readRange({ backend, key: NAME, range, signal, open });
+    const head = (): ReturnType<HttpStore['stat']> => this.stat(key);
+    yield* readRange({ backend, key: NAME, range, signal, head, open });
   }
 
   /** Asks for the head; where a server has none, or one without a size, for the first byte. */

@@ -3,7 +3,7 @@ import type { Reason } from '../../base/error-table.js';
 import { ServiceError } from '../../base/service-error.js';
 import { MIB } from '../../base/units.js';
 import type { ByteRange } from '../../application/ports/image-store.js';
-import type { OpenAnswer } from './backend.js';
+import type { Backend, OpenAnswer } from './backend.js';
 import { asNoAnswer, NoAnswer, type Timeouts } from './transport.js';
 
 export interface RangedRead {
@@ -15,11 +15,21 @@ export interface RangedRead {
   };
   /** The object's name in messages. */
   readonly key: string;
-  /** Not empty. */
   readonly range: ByteRange;
   readonly signal: AbortSignal | undefined;
+  /** Looks the object up; undefined: there is none. */
+  head(): Promise<{ readonly sizeBytes: number } | undefined>;
   /** Asks for the bytes; any of the statuses of READ_STATUSES. */
   open(headers: Readonly<Record<string, string>>): Promise<OpenAnswer>;
+}
+
+/** A read of an object of a service that is asked with the store's rights. */
+export interface ObjectRead extends Omit<RangedRead, 'backend' | 'open'> {
+  readonly backend: Backend;
+  /** Bucket or container, and the key. */
+  readonly path: string;
+  /** What else is asked when the service says that there is no such object. */
+  readonly missing?: () => Promise<void>;
 }
 
 export const READ_STATUSES = [200, 206, 404, 412, 416];
@@ -30,6 +40,19 @@ const PROGRESS_BYTES = MIB;
 
 /** Yields the range in chunks of at most 1 MiB; reasons as ImageStore.read. */
 export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
+  const { backend, key, range, signal } = read;
+  signal?.throwIfAborted();
+  checkWhole(range, key);
+  if (range.lengthBytes > 0) {
+    yield* readBytes(read);
+    return;
+  }
+  const found = await read.head();
+  if (found === undefined) throw backend.error('NOT_FOUND', `no object ${key}`);
+  if (range.offsetBytes > found.sizeBytes) throw outside(key, `an offset ${range.offsetBytes}`);
+}
+
+async function* readBytes(read: RangedRead): AsyncGenerator<Uint8Array> {
   const { backend, key, range, signal } = read;
   const endBytes = range.offsetBytes + range.lengthBytes;
   let atBytes = range.offsetBytes;
@@ -81,15 +104,28 @@ export async function* readRange(read: RangedRead): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** Yields a range of an object of a service; as `readRange`. */
+export function readObject(read: ObjectRead): AsyncGenerator<Uint8Array> {
+  return readRange({ ...read, open: (headers) => open(read, headers) });
+}
+
+async function open(read: ObjectRead, headers: Readonly<Record<string, string>>): Promise<OpenAnswer> {
+  const { backend, path, signal } = read;
+  const call = { method: 'GET', path, headers, doing: 'reading', accept: READ_STATUSES, signal } as const;
+  const answer = await backend.open(call);
+  if (answer.status === 404) await read.missing?.();
+  return answer;
+}
+
 /** RANGE_INVALID unless both are whole numbers that a range can have. */
-export function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: string): void {
+function checkWhole({ offsetBytes, lengthBytes }: ByteRange, key: string): void {
   const whole = Number.isSafeInteger(offsetBytes) && Number.isSafeInteger(lengthBytes);
   if (whole && offsetBytes >= 0 && lengthBytes >= 0 && Number.isSafeInteger(offsetBytes + lengthBytes)) return;
   throw outside(key, `${lengthBytes} bytes at offset ${offsetBytes}`);
 }
 
 /** The error for a range that is not in the object. */
-export function outside(key: string, asked: string): ServiceError {
+function outside(key: string, asked: string): ServiceError {
   return new ServiceError('RANGE_INVALID', `object ${key} does not have ${asked}`);
 }
 

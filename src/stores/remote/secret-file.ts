@@ -22,3 +22,10 @@ export async function readSecretFile(file: string, option: string, storeId: Stor
     throw error instanceof ServiceError ? error : bad('cannot be read', error);
   }
 }
+
+/** The same for a file that has one secret, alone on its first line. INVALID_ARGUMENT, too: that line is empty. */
+export async function readSecretLine(file: string, option: string, storeId: StoreId): Promise<string> {
+  const [line = ''] = (await readSecretFile(file, option, storeId)).split(/\r?\n/, 1);
+  if (line !== '') return line;
+  throw new ServiceError('INVALID_ARGUMENT', `[stores.${storeId}] ${option}: its first line is empty (${file})`);
+}

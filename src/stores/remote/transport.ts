@@ -28,6 +28,11 @@ const MOST_TEXT_BYTES = 4 * MIB;
 const LEAST_UPLOAD_BYTES_PER_SECOND = 64 * 1024;
 const CALL_CONNECTIONS = 64;
 const READ_CONNECTIONS = 256;
+/**
+ * So much of a body comes in while its reader does something else: with undici's 64 KiB the service waits for each unit to be
+ * checked and sent on, and that reader for the service.
+ */
+const READ_AHEAD_BYTES = 2 * MIB;
 
 export interface HttpRequest {
   readonly method: Dispatcher.HttpMethod;
@@ -91,7 +96,7 @@ export class Transport {
 
   #send(agent: Agent, what: HttpRequest, answerMs: number, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const { method, url, body } = what;
-    const options = { dispatcher: agent, method, signal, headersTimeout: answerMs };
+    const options = { dispatcher: agent, method, signal, headersTimeout: answerMs, highWaterMark: READ_AHEAD_BYTES };
     if (body === undefined) return request(url, { ...options, headers: what.headers });
     const headers = { ...what.headers, 'content-length': String(body.sizeBytes) };
     const [first] = body.slabs;

@@ -3,8 +3,10 @@ import type { ObjectKey, StoreId } from '../../base/brand.js';
 import { Backend } from '../remote/backend.js';
 import { Presence } from '../remote/presence.js';
 import { uploadInParts } from '../remote/part-upload.js';
-import { checkWhole, outside, READ_STATUSES, readRange } from '../remote/ranged-read.js';
+import { readObject } from '../remote/ranged-read.js';
 import { TIMEOUTS, type Timeouts, Transport } from '../remote/transport.js';
+import { goodFor } from '../remote/url-window.js';
+import { PresignedUrls } from './presigned-urls.js';
 import { readS3Credentials } from './s3-credentials.js';
 import { S3Dialect } from './s3-dialect.js';
 import { abortUpload, S3Upload } from './s3-upload.js';
@@ -18,6 +20,8 @@ export interface S3StoreOptions {
   readonly bucket: string;
   readonly region: string;
   readonly credentialsFile: string;
+  /** How long presigned URLs are good; null: none are made. */
+  readonly presignTtlMs?: number | null;
   readonly timeouts?: Timeouts;
 }
 
@@ -28,7 +32,8 @@ export interface S3StoreOptions {
 export async function openS3Store(options: S3StoreOptions): Promise<ImageStore> {
   const credentials = await readS3Credentials(options.credentialsFile, options.id);
   const dialect = new S3Dialect(options.endpoint, options.region, credentials);
-  return new S3Store(options, new Backend(options.id, new Transport(options.timeouts ?? TIMEOUTS), dialect));
+  const backend = new Backend(options.id, new Transport(options.timeouts ?? TIMEOUTS), dialect);
+  return new S3Store(options, backend, new PresignedUrls(options, credentials));
 }
 
 class S3Store implements ImageStore {
@@ -37,15 +42,17 @@ class S3Store implements ImageStore {
   readonly #options: S3StoreOptions;
   readonly #backend: Backend;
   readonly #bucket: Presence;
+  readonly #presigned: PresignedUrls;
   /** Keys that puts of this process are writing; Swift's S3 and others publish multipart uploads without a condition. */
   readonly #putting = new Set<ObjectKey>();
   /** Multipart uploads of those; `delete` leaves them alone. */
   readonly #uploads = new Set<string>();
 
-  constructor(options: S3StoreOptions, backend: Backend) {
+  constructor(options: S3StoreOptions, backend: Backend, presigned: PresignedUrls) {
     this.id = options.id;
     this.#options = options;
     this.#backend = backend;
+    this.#presigned = presigned;
     this.#bucket = new Presence(backend, { path: `/${options.bucket}`, what: 'bucket' });
   }
 
@@ -67,27 +74,10 @@ class S3Store implements ImageStore {
     }
   }
 
-  async *read(
-    key: ObjectKey,
-    range: ByteRange,
-    { signal }: { readonly signal?: AbortSignal },
-  ): AsyncGenerator<Uint8Array> {
-    signal?.throwIfAborted();
-    checkWhole(range, key);
-    const backend = this.#backend;
-    if (range.lengthBytes === 0) {
-      const found = await this.#head(key, signal);
-      if (found === undefined) throw backend.error('NOT_FOUND', `no object ${key}`);
-      if (range.offsetBytes > found.sizeBytes) throw outside(key, `an offset ${range.offsetBytes}`);
-      return;
-    }
-    const call = { method: 'GET', path: this.#path(key), doing: 'reading', accept: READ_STATUSES, signal } as const;
-    const open = async (headers: Readonly<Record<string, string>>) => {
-      const answer = await backend.open({ ...call, headers });
-      if (answer.status === 404) await this.#bucket.check(signal);
-      return answer;
-    };
-    yield* readRange({ backend, key, range, signal, open });
+  read(key: ObjectKey, range: ByteRange, { signal }: { readonly signal?: AbortSignal }): AsyncGenerator<Uint8Array> {
+    const head = () => this.#head(key, signal);
+    const missing = () => this.#bucket.check(signal);
+    return readObject({ backend: this.#backend, key, path: this.#path(key), range, signal, head, missing });
   }
 
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
@@ -116,6 +106,11 @@ class S3Store implements ImageStore {
     const { protocol, host, pathname } = new URL(this.#options.endpoint);
     const scheme = protocol === 'https:' ? 's3+https' : 's3';
     return `${scheme}://${host}${pathname.replace(/\/$/, '')}${this.#path(key)}`;
+  }
+
+  directUrl(key: ObjectKey, nowMs: number): string | undefined {
+    const ttlMs = this.#options.presignTtlMs ?? null;
+    return ttlMs === null ? undefined : this.#presigned.url(this.#path(key), goodFor(ttlMs, nowMs));
   }
 
   async #head(key: ObjectKey, signal?: AbortSignal): Promise<{ readonly sizeBytes: number } | undefined> {

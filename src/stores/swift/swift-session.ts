@@ -1,7 +1,8 @@
 /** Who we are to Swift: a token and the URL of our account, from TempAuth (version 1) or Keystone (version 3). */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { StoreId } from '../../base/brand.js';
 import { ServiceError } from '../../base/service-error.js';
-import { readSecretFile } from '../remote/secret-file.js';
+import { readSecretLine } from '../remote/secret-file.js';
 import { type HttpHead, type HttpRequest, NoAnswer, type Transport } from '../remote/transport.js';
 
 export interface SwiftAccount {
@@ -24,6 +25,7 @@ export class SwiftSession {
   readonly #transport: Transport;
   /** One login serves all who wait for it. */
   #account: Promise<SwiftAccount> | undefined;
+  #storageUrl: string | undefined;
 
   constructor(login: SwiftLogin, transport: Transport) {
     this.#login = login;
@@ -41,6 +43,17 @@ export class SwiftSession {
     return account;
   }
 
+  /** The URL of the account as the last login gave it; undefined: there was none. */
+  get storageUrl(): string | undefined {
+    return this.#storageUrl;
+  }
+
+  /** Tries to log in, for so long at most; that the service does not answer is no failure. */
+  async reach(limitMs: number): Promise<void> {
+    const login = this.account().catch(() => undefined);
+    await Promise.race([login, sleep(limitMs, undefined, { ref: false })]);
+  }
+
   /** Drops a token that was refused; a newer one stays. */
   async drop(token: string): Promise<void> {
     const account = this.#account;
@@ -51,8 +64,7 @@ export class SwiftSession {
   async #logIn(): Promise<SwiftAccount> {
     const { keyFile, id, authVersion } = this.#login;
     // Read anew at each login, so that a changed key needs no restart.
-    const key = (await readSecretFile(keyFile, 'key_file', id)).split(/\r?\n/, 1)[0] ?? '';
-    if (key === '') throw this.#error('INVALID_ARGUMENT', `key_file: its first line is empty (${keyFile})`);
+    const key = await readSecretLine(keyFile, 'key_file', id);
     return authVersion === '1' ? this.#byTempAuth(key) : this.#byKeystone(key);
   }
 
@@ -81,21 +93,22 @@ export class SwiftSession {
   async #ask(request: HttpRequest, accept: readonly number[]): Promise<HttpHead & { readonly text: string }> {
     const answer = await this.#transport.call(request).catch((error: unknown) => {
       if (!(error instanceof NoAnswer)) throw error;
-      throw this.#error('UNAVAILABLE', `logging in: the Identity service ${error.message}`, error);
+      throw this.#error(`logging in: the Identity service ${error.message}`, error);
     });
     if (accept.includes(answer.status)) return answer;
     const refused = answer.status === 401 || answer.status === 403 ? ': it refuses our credentials' : '';
-    throw this.#error('UNAVAILABLE', `logging in: the Identity service answered HTTP ${answer.status}${refused}`);
+    throw this.#error(`logging in: the Identity service answered HTTP ${answer.status}${refused}`);
   }
 
   #accountOf(token: string | undefined, storageUrl: string | undefined): SwiftAccount {
     if (token === undefined || storageUrl === undefined || !URL.canParse(storageUrl))
-      throw this.#error('UNAVAILABLE', 'logging in: the Identity service names no object store for our user');
-    return { token, storageUrl: storageUrl.replace(/\/+$/, '') };
+      throw this.#error('logging in: the Identity service names no object store for our user');
+    this.#storageUrl = storageUrl.replace(/\/+$/, '');
+    return { token, storageUrl: this.#storageUrl };
   }
 
-  #error(reason: 'UNAVAILABLE' | 'INVALID_ARGUMENT', problem: string, cause?: unknown): ServiceError {
-    return new ServiceError(reason, `store ${this.#login.id}: ${problem}`, { cause });
+  #error(problem: string, cause?: unknown): ServiceError {
+    return new ServiceError('UNAVAILABLE', `store ${this.#login.id}: ${problem}`, { cause });
   }
 }
 

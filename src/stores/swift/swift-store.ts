@@ -3,8 +3,8 @@ import type { ObjectKey, StoreId } from '../../base/brand.js';
 import { MIB } from '../../base/units.js';
 import { Backend } from '../remote/backend.js';
 import { uploadInParts } from '../remote/part-upload.js';
-import { checkWhole, outside, READ_STATUSES, readRange } from '../remote/ranged-read.js';
-import { readSecretFile } from '../remote/secret-file.js';
+import { readObject } from '../remote/ranged-read.js';
+import { readSecretFile, readSecretLine } from '../remote/secret-file.js';
 import { TIMEOUTS, type Timeouts, Transport } from '../remote/transport.js';
 import { SwiftContainers } from './swift-containers.js';
 import { SwiftDialect } from './swift-dialect.js';
@@ -12,16 +12,21 @@ import { segmentsPrefix, type SwiftPlaces, swiftPlaces } from './swift-places.js
 import { quotaOf } from './swift-quota.js';
 import { type SwiftLogin, SwiftSession } from './swift-session.js';
 import { SwiftUpload } from './swift-upload.js';
+import { TempUrls } from './temp-urls.js';
 
 export interface SwiftStoreOptions extends SwiftLogin {
   /** Made with the first object, beside one named `<container>_segments`. */
   readonly container: string;
+  /** null: no TempURLs are made. */
+  readonly tempUrl?: { readonly keyFile: string; readonly ttlMs: number } | null;
   readonly timeouts?: Timeouts;
 }
 
 /** Puts larger than this look at the quotas first. */
 const QUOTA_FROM_BYTES = MIB;
 const CHECK_MS = 10_000;
+/** A start is held up for so long at most. */
+const FIRST_LOGIN_MS = 5000;
 
 interface Head {
   readonly sizeBytes: number;
@@ -29,14 +34,19 @@ interface Head {
 }
 
 /**
- * A store of objects in a container of Swift. The service is not asked before the store is used. INVALID_ARGUMENT: the key
- * cannot be read.
+ * A store of objects in a container of Swift. The service is not asked before the store is used, but for its address when
+ * there are TempURLs to make; it need not answer. INVALID_ARGUMENT: a key cannot be read.
  */
 export async function openSwiftStore(options: SwiftStoreOptions): Promise<ImageStore> {
-  await readSecretFile(options.keyFile, 'key_file', options.id);
+  const { id, tempUrl = null } = options;
+  await readSecretFile(options.keyFile, 'key_file', id);
   const transport = new Transport(options.timeouts ?? TIMEOUTS);
-  const dialect = new SwiftDialect(new SwiftSession(options, transport));
-  return new SwiftStore(options, new Backend(options.id, transport, dialect));
+  const session = new SwiftSession(options, transport);
+  const backend = new Backend(id, transport, new SwiftDialect(session));
+  if (tempUrl === null) return new SwiftStore(options, backend, undefined);
+  const key = await readSecretLine(tempUrl.keyFile, 'temp_url_key_file', id);
+  await session.reach(FIRST_LOGIN_MS);
+  return new SwiftStore(options, backend, new TempUrls(session, { key, ttlMs: tempUrl.ttlMs }));
 }
 
 class SwiftStore implements ImageStore {
@@ -46,15 +56,17 @@ class SwiftStore implements ImageStore {
   readonly #backend: Backend;
   readonly #places: SwiftPlaces;
   readonly #containers: SwiftContainers;
+  readonly #tempUrls: TempUrls | undefined;
   /** Keys that puts of this process are writing: Swift checks its condition before the bytes come, and two may pass. */
   readonly #putting = new Set<ObjectKey>();
   /** Prefixes of the segments of running puts; `delete` leaves them alone. */
   readonly #running = new Set<string>();
 
-  constructor(options: SwiftStoreOptions, backend: Backend) {
+  constructor(options: SwiftStoreOptions, backend: Backend, tempUrls: TempUrls | undefined) {
     this.id = options.id;
     this.#options = options;
     this.#backend = backend;
+    this.#tempUrls = tempUrls;
     this.#places = swiftPlaces(options.container);
     this.#containers = new SwiftContainers(backend, this.#places);
   }
@@ -81,23 +93,9 @@ class SwiftStore implements ImageStore {
     }
   }
 
-  async *read(
-    key: ObjectKey,
-    range: ByteRange,
-    { signal }: { readonly signal?: AbortSignal },
-  ): AsyncGenerator<Uint8Array> {
-    signal?.throwIfAborted();
-    checkWhole(range, key);
-    const backend = this.#backend;
-    if (range.lengthBytes === 0) {
-      const found = await this.#head(key, signal);
-      if (found === undefined) throw backend.error('NOT_FOUND', `no object ${key}`);
-      if (range.offsetBytes > found.sizeBytes) throw outside(key, `an offset ${range.offsetBytes}`);
-      return;
-    }
-    const call = { method: 'GET', path: this.#path(key), doing: 'reading', accept: READ_STATUSES, signal } as const;
-    const open = (headers: Readonly<Record<string, string>>) => backend.open({ ...call, headers });
-    yield* readRange({ backend, key, range, signal, open });
+  read(key: ObjectKey, range: ByteRange, { signal }: { readonly signal?: AbortSignal }): AsyncGenerator<Uint8Array> {
+    const head = () => this.#head(key, signal);
+    return readObject({ backend: this.#backend, key, path: this.#path(key), range, signal, head });
   }
 
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
@@ -126,6 +124,10 @@ class SwiftStore implements ImageStore {
   url(key: ObjectKey): string {
     const { protocol, host, pathname } = new URL(this.#options.authUrl);
     return `swift+${protocol}//${host}${pathname.replace(/\/$/, '')}${this.#path(key)}`;
+  }
+
+  directUrl(key: ObjectKey, nowMs: number): string | undefined {
+    return this.#tempUrls?.url(this.#path(key), nowMs);
   }
 
   async #head(key: ObjectKey, signal?: AbortSignal): Promise<Head | undefined> {

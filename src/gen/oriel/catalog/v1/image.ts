@@ -348,6 +348,8 @@ export interface ImageLocation {
   digestState: LocationDigestState;
   /** The service made the object, and removes it with the location. Others are left alone. */
   created: boolean;
+  /** A URL by which anyone reads the object until it expires (a Swift TempURL, a presigned URL of S3); absent: the store makes none. */
+  directUrl?: string | undefined;
 }
 
 export interface ImageLocation_MetadataEntry {
@@ -425,7 +427,7 @@ export interface Image {
   locations: ImageLocation[];
   /** The stores that hold the data. */
   stores: string[];
-  /** The URL of the best location, when the operator shows it. */
+  /** The URL of the best location, when the operator shows it: the first that anyone can read, else that of the first location. */
   directUrl?: string | undefined;
 }
 
@@ -459,6 +461,7 @@ function createBaseImageLocation(): ImageLocation {
     node: "",
     digestState: LocationDigestState.UNSPECIFIED,
     created: false,
+    directUrl: undefined,
   };
 }
 
@@ -484,6 +487,9 @@ export const ImageLocation: MessageFns<ImageLocation> = {
     }
     if (message.created !== false) {
       writer.uint32(56).bool(message.created);
+    }
+    if (message.directUrl !== undefined) {
+      writer.uint32(66).string(message.directUrl);
     }
     return writer;
   },
@@ -560,6 +566,14 @@ export const ImageLocation: MessageFns<ImageLocation> = {
             message.created = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.directUrl = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -593,6 +607,11 @@ export const ImageLocation: MessageFns<ImageLocation> = {
         ? locationDigestStateFromJSON(object.digest_state)
         : LocationDigestState.UNSPECIFIED,
       created: isSet(object.created) ? globalThis.Boolean(object.created) : false,
+      directUrl: isSet(object.directUrl)
+        ? globalThis.String(object.directUrl)
+        : isSet(object.direct_url)
+        ? globalThis.String(object.direct_url)
+        : undefined,
     };
   },
 
@@ -622,6 +641,9 @@ export const ImageLocation: MessageFns<ImageLocation> = {
     if (message.created !== false) {
       obj.created = message.created;
     }
+    if (message.directUrl !== undefined) {
+      obj.directUrl = message.directUrl;
+    }
     return obj;
   },
 
@@ -645,6 +667,7 @@ export const ImageLocation: MessageFns<ImageLocation> = {
     message.node = object.node ?? "";
     message.digestState = object.digestState ?? LocationDigestState.UNSPECIFIED;
     message.created = object.created ?? false;
+    message.directUrl = object.directUrl ?? undefined;
     return message;
   },
 };
