@@ -15,8 +15,8 @@ export interface LocationPlaces {
 }
 
 /**
- * The locations in the order in which they are tried, "local-first": what failed a short while ago comes last; then the stores
- * that the reader prefers; this node's before those of its site, those before the others; then the heavier store; then the order
+ * The locations in the order in which they are tried, "local-first": what is marked as damaged comes last, and before it what failed
+ * a short while ago; then the stores that the reader prefers; this node's before those of its site, those before the others; then the heavier store; then the order
  * of the image.
  */
 export function readingOrder(locations: readonly Location[], places: LocationPlaces): readonly Location[] {
@@ -33,6 +33,7 @@ function rankOf(location: Location, places: LocationPlaces): readonly number[] {
   const preferred = places.prefer.indexOf(location.storeId);
   const near = places.isOwn(location) ? 0 : places.sites.get(location.nodeId) === places.site ? 1 : 2;
   return [
+    location.damage === undefined ? 0 : 1,
     places.failed(location) ? 1 : 0,
     preferred === -1 ? places.prefer.length : preferred,
     near,

@@ -5,9 +5,10 @@ import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { encodeFileMap } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
+import type { Damage, Location } from '../domain/location.js';
 import { systemTimer } from '../bin/system-timer.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
+import type { Suspect } from './damage-reports.js';
 import { FailedLocations } from './failed-locations.js';
 import { FileMaps } from './file-maps.js';
 import { readingOrder } from './location-order.js';
@@ -89,6 +90,7 @@ let slow: Store;
 let context: ReadingContext;
 let nowMs: number;
 let warnings: number;
+let noted: string[];
 let digests: number;
 const at = (store: string): Location => ({
   ...{ id: `in-${store}`, nodeId: NODE, storeId: asStoreId(store), key: KEY, metadata: new Map() },
@@ -121,8 +123,12 @@ beforeEach(() => {
     return unitDigest(unit);
   };
   digests = 0;
+  noted = [];
+  const damage = {
+    note: ({ location }: Suspect, found: Damage) => void noted.push(`${location.id} ${found}`),
+  };
   const maps = new FileMaps({ ...readable, failed, log });
-  context = { ...readable, failed, log, unitDigest: counted, maps, verified: new VerifiedUnits() };
+  context = { ...readable, failed, damage, log, unitDigest: counted, maps, verified: new VerifiedUnits() };
 });
 
 function order(prefer: readonly string[] = []): readonly Location[] {

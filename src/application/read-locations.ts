@@ -6,7 +6,8 @@ import { failedWith, ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { type FileMap, verifyUnit } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
+import type { Damage, Location } from '../domain/location.js';
+import type { DamageReports } from './damage-reports.js';
 import type { FailedLocations } from './failed-locations.js';
 import type { FileMaps } from './file-maps.js';
 import type { Log } from './log.js';
@@ -21,6 +22,7 @@ const FAILURES_MAX = 32;
 
 export interface ReadingContext extends ReadableStores {
   readonly failed: FailedLocations;
+  readonly damage: Pick<DamageReports, 'note'>;
   readonly maps: FileMaps;
   readonly verified: VerifiedUnits;
   readonly log: Log;
@@ -175,10 +177,12 @@ class LocationsRead {
   }
 
   #failed(location: Location, error: unknown): void {
-    const { signal, image } = this.#wanted;
+    const { signal, image, data } = this.#wanted;
     signal.throwIfAborted();
-    const { log, failed } = this.#context;
+    const { log, failed, damage } = this.#context;
     failed.note(location.id);
+    const found = damageOf(error);
+    if (found !== undefined) damage.note({ imageId: image.id, location, sizeBytes: data.sizeBytes }, found);
     this.#failures.push(error);
     this.#vain += 1;
     const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId };
@@ -201,6 +205,12 @@ class LocationsRead {
           { cause },
         );
   }
+}
+
+// What does not answer may be whole.
+function damageOf(error: unknown): Damage | undefined {
+  if (failedWith(error, 'DATA_CORRUPT')) return 'damaged';
+  return failedWith(error, 'NOT_FOUND') ? 'missing' : undefined;
 }
 
 function wrongUnit(location: Location, unitIndex: number): ServiceError {

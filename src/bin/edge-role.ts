@@ -8,6 +8,7 @@ import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
+import { LocationDigestState } from '../gen/oriel/catalog/v1/image.js';
 import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
@@ -110,6 +111,15 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
     async forgetGarbage(rows) {
       const objects = rows.map(({ storeId, key }) => ({ store: storeId, key, size: 0n, sha256: '' }));
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
+    },
+    async reportLocation(report) {
+      const found = report.found === 'missing' ? LocationDigestState.MISSING : LocationDigestState.DAMAGED;
+      const { marked } = await link.run(() => link.catalog.reportLocation({ ...report, nodeId, found }, options()));
+      return marked;
+    },
+    async endRepair({ imageId, imageVersion }) {
+      const end = { nodeId, imageId, imageVersion: BigInt(imageVersion) };
+      await link.run(() => link.catalog.endImageRepair(end, options()));
     },
   };
 }

@@ -49,7 +49,10 @@ export async function openDoors(parts: Parts): Promise<NodeDoors> {
 
 function openGateway({ config, services, log }: Parts): Promise<Gateway> {
   const { callers, bytes } = services;
-  const metrics = createNodeMetrics(() => services.runningUploads.count);
+  const metrics = createNodeMetrics(
+    () => services.runningUploads.count,
+    () => services.care(),
+  );
   return createGateway(
     {
       catalog: catalogClient(services.catalog, callers),

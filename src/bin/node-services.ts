@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { DamageReports } from '../application/damage-reports.js';
 import type { DataContext } from '../application/data-context.js';
-import { BackgroundWork, type ListWork } from '../application/background-work.js';
 import { EventFeed } from '../application/event-feed.js';
 import { FailedLocations } from '../application/failed-locations.js';
 import { FileMaps } from '../application/file-maps.js';
 import { VerifiedUnits } from '../application/verified-units.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
-import { hashData } from '../application/hash-data.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
@@ -14,7 +13,9 @@ import { isOwn } from '../application/own-objects.js';
 import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
+import { endRepair } from '../application/image-repair.js';
 import { recoverUploads } from '../application/recover-uploads.js';
+import { reportLocation } from '../application/report-location.js';
 import { RunningUploads } from '../application/running-uploads.js';
 import type { StoreRegistry } from '../application/store-registry.js';
 import { abortUpload } from '../application/upload-lease.js';
@@ -23,7 +24,7 @@ import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
 import type { Location } from '../domain/location.js';
-import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
+import type { PartStatus, ScrubStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
 import { type CatalogMethods, CatalogService } from '../services/catalog-service.js';
@@ -34,6 +35,7 @@ import { CallerResolver } from '../services/service-context.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
+import { type CareFigures, createNodeCare, type NodeCare } from './node-care.js';
 import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
 import { openStores } from './node-stores.js';
@@ -48,6 +50,8 @@ export interface NodeServices {
   readonly bytes: ByteStreamService;
   readonly callers: CallerResolver;
   readonly runningUploads: RunningUploads;
+  /** What the node does for what it keeps. */
+  care(): CareFigures;
   /** The state of each part. */
   parts(): Promise<readonly PartStatus[]>;
   /** Says that the doors are open, and where. */
@@ -84,7 +88,6 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   // One that has no copy of the catalog yet recovers when it comes.
   if (role.catalog.status().ok) await recoverOrWarn(context);
 
-  const work = backgroundWorkOf(context, role);
   const view = new ImageView({
     protection: context.protection,
     showLocations: config.images.showMultipleLocations,
@@ -92,17 +95,21 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     showStores: stores.all.length > 1,
     url: (location) => urlOf(context, location),
   });
+  let care: NodeCare | undefined;
+  const stop = (imageId: string): void => stopWork(context, care, imageId);
   const local = new CatalogService(context, view, {
-    stopUpload: (image) => stopWork(context, work, image.id),
+    stopUpload: (image) => stop(image.id),
     clear: (garbage) => clearNow(context, garbage),
   });
   const { catalog, reading, checkAge, refresh } = role.services(local, {
-    stopUpload: (imageId) => stopWork(context, work, imageId),
+    stopUpload: stop,
     advanced: onceThen(
       () => void recoverOrWarn(context),
       () => clearLater(context),
     ),
   });
+  const careful = createNodeCare({ config, context, catalog, isAuthority: role.commands === null });
+  care = careful;
   const bytes = new ByteStreamService(context, view, catalog, reading);
   const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
@@ -115,16 +122,19 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       stores: storeDetailsOf(stores),
       cluster: role.cluster,
       feed,
+      scrub: () => scrubMessage(careful.figures()),
     }),
+    care: () => careful.figures(),
     ...{ bytes, parts, runningUploads: uploads, callers: new CallerResolver(authenticator) },
     recover: () => recover(context),
     endStreams: () => feed.close(),
     async opened(addresses) {
       open(addresses);
       await role.opened();
+      careful.start();
     },
     async close() {
-      await work.close();
+      await careful.close();
       await authenticator.close();
       await digester.close();
       await role.close();
@@ -141,7 +151,10 @@ interface ContextParts {
   readonly log: Log;
 }
 
-function contextOf(config: Config, { role, self, stores, uploads, digester, log }: ContextParts): DataContext {
+function contextOf(
+  config: Config,
+  { role, self, stores, uploads, digester, log }: ContextParts,
+): DataContext & { readonly damage: DamageReports } {
   const { catalog, ownsUnnamed, peers } = role;
   const { nodeId } = self;
   const use = { catalog, clock, ids, rules: { limits: limitsOf(config), ...config.images } };
@@ -149,6 +162,8 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
   const commands: NodeCommands = role.commands ?? {
     abortUpload: (lease) => abortUpload(ground, { ...lease, nodeId }),
     forgetGarbage: (rows) => forgetGarbage(ground, rows),
+    reportLocation: (report) => reportLocation({ ...ground, nodeId }, nodeId, report),
+    endRepair: (end) => endRepair({ ...ground, nodeId }, nodeId, end),
   };
   const failed = new FailedLocations(clock);
   const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: STORE_IDLE_MS, timer: systemTimer };
@@ -157,6 +172,7 @@ function contextOf(config: Config, { role, self, stores, uploads, digester, log 
     ...readable,
     ...{ site: config.node.site, failed, maps: new FileMaps({ ...readable, failed, log }), unitDigest },
     verified: new VerifiedUnits(),
+    damage: new DamageReports({ ...readable, commands, log }),
     ...{ digester, uploads, log, commands },
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed, stores, commands, log }),
     hashingAlgorithm: config.images.hashingAlgorithm,
@@ -205,39 +221,12 @@ function urlOf(context: DataContext, location: Location): string {
   return store?.url(key) ?? `oriel://${nodeId ?? 'authority'}/${storeId}/${key}`;
 }
 
-/** What the node does of its own accord, from now on. */
-function backgroundWorkOf(context: DataContext, { catalog, commands }: NodeRole): BackgroundWork {
-  const { nodeId, log } = context;
-  const list: ListWork = (after, limit) => catalog.read((reader) => reader.work(nodeId, after, limit));
-  const work = new BackgroundWork(
-    { list, timer: systemTimer, log },
-    {
-      // Locations are found, and changed, where the catalog is written.
-      hash: (imageId, signal, failures) =>
-        commands === null ? hashData(context, imageId, signal, failures) : Promise.reject(notHere()),
-      repair: () => Promise.reject(notHere()),
-    },
-  );
-  catalog.onAdvance(() => work.wake());
-  work.wake();
-  return work;
-}
-
-function notHere(): ServiceError {
-  return new ServiceError('STATE_CONFLICT', 'this node does no such work: it was the authority once');
-}
-
-function stopWork(context: DataContext, work: BackgroundWork, imageIdText: string): void {
-  const imageId = asImageId(imageIdText);
-  if (imageId !== undefined) work.stop(imageId);
-  stopUpload(context, imageIdText);
-}
-
-function stopUpload({ uploads }: DataContext, imageIdText: string): void {
+function stopWork({ uploads }: DataContext, care: NodeCare | undefined, imageIdText: string): void {
   const imageId = asImageId(imageIdText);
   if (imageId === undefined) return;
   const gone = `Image ${imageId} was deleted while its data was being uploaded.`;
   uploads.stop(imageId, new ServiceError('IMAGE_GONE', gone));
+  care?.stop(imageId);
 }
 
 function clearLater({ garbage, log }: DataContext): void {
@@ -252,6 +241,16 @@ function sharedFor<T>(ageMs: number, ask: () => Promise<T>): () => Promise<T> {
     if (shared === undefined || shared.untilMs < clock.nowMs())
       shared = { answer: ask(), untilMs: clock.nowMs() + ageMs };
     return shared.answer;
+  };
+}
+
+function scrubMessage(figures: CareFigures): ScrubStatus {
+  const { passStartedAtMs, passEndedAtMs, objects, bytes, damaged, repaired, orphans } = figures;
+  return {
+    passStartedAt: passStartedAtMs === null ? undefined : new Date(passStartedAtMs),
+    passEndedAt: passEndedAtMs === null ? undefined : new Date(passEndedAtMs),
+    ...{ objects: BigInt(objects), bytes: BigInt(bytes), damaged: BigInt(damaged) },
+    ...{ repaired: BigInt(repaired), orphans: BigInt(orphans) },
   };
 }
 

@@ -6,6 +6,7 @@ import type { CliDeps } from './deps.js';
 import { addEvents } from './event-commands.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
+import { addCare } from './image-care-commands.js';
 import { addList } from './image-list.js';
 import { addConfig, addToken } from './local-commands.js';
 import { addMembers } from './member-commands.js';
@@ -31,6 +32,7 @@ export function buildCli(deps: CliDeps): Command {
   addMembers(images, deps);
   addTags(images, deps);
   addActivation(images, deps);
+  addCare(images, deps);
   addNode(program, deps);
   addCatalog(program, deps);
   addEvents(program, deps);

@@ -130,6 +130,8 @@ export interface ImagesConfig {
   readonly httpRetries: number;
   readonly diskFormats: readonly string[];
   readonly containerFormats: readonly string[];
+  readonly delayedDelete: boolean;
+  readonly scrubTimeMs: number;
   readonly formatMatch: 'strict' | 'warn' | 'off';
   readonly propertyProtectionFile: string | null;
   readonly propertyProtectionRuleFormat: 'roles' | 'policies';
@@ -153,6 +155,15 @@ export interface WorkersConfig {
 export interface CacheConfig {
   readonly enabled: boolean;
   readonly sizeBytes: number;
+}
+
+export interface ScrubConfig {
+  /** 0: never. */
+  readonly intervalMs: number;
+  /** Bytes a second. */
+  readonly rateBytes: number;
+  /** 0: for ever. */
+  readonly orphanGraceMs: number;
 }
 
 export interface GatewayConfig {
@@ -181,6 +192,7 @@ export interface Config {
   readonly incremental: IncrementalConfig;
   readonly workers: WorkersConfig;
   readonly cache: CacheConfig;
+  readonly scrub: ScrubConfig;
   readonly gateway: GatewayConfig;
 }
 

@@ -90,7 +90,7 @@ export class ImageView {
   }
 
   #location(location: Location): ImageLocation {
-    const { id, storeId, nodeId, metadata, digest, created } = location;
+    const { id, storeId, nodeId, metadata, digest, created, damage } = location;
     return {
       ...{
         id,
@@ -100,7 +100,7 @@ export class ImageView {
         node: nodeId ?? '',
         created,
       },
-      digestState: DIGEST_STATE_TO_WIRE[digest],
+      digestState: DIGEST_STATE_TO_WIRE[damage ?? digest],
     };
   }
 }

@@ -22,6 +22,7 @@ import {
   type ListStoresRequest,
   type ListStoresResponse,
   type PartStatus,
+  type ScrubStatus,
   type StoreDetail,
   type WatchEventsRequest,
   type WatchEventsResponse,
@@ -42,6 +43,8 @@ export interface NodeFacts {
   /** The calls about the cluster. */
   readonly cluster: ClusterMethods;
   readonly feed: EventFeed;
+  /** How far the node has come with checking what it keeps. */
+  readonly scrub: () => ScrubStatus;
 }
 
 const KINDS = {
@@ -69,6 +72,7 @@ export class NodeService {
       startedAt: new Date(this.#facts.startedAtMs),
       ready: parts.every(({ ok }) => ok),
       parts: [...parts],
+      scrub: this.#facts.scrub(),
     };
   }
 
