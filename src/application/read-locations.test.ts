@@ -160,6 +160,8 @@ describe('mid-stream failover', () => {
     expect(sha(await read())).toBe(sha(BYTES));
     expect([fast.reads, slow.reads]).toEqual([1, 1]);
     expect(warnings).toBe(1);
+    // What does not answer, or breaks off, may be whole.
+    expect(noted).toEqual(how === 'damage' ? ['in-fast damaged'] : []);
     // What failed is left alone for some time.
     expect(sha(await read(5, SIZE - 9))).toBe(sha(BYTES.subarray(5, SIZE - 4)));
     expect([fast.reads, slow.reads]).toEqual([1, 2]);
@@ -217,7 +219,9 @@ describe('when no location is good', () => {
     for (const store of [fast, slow]) store.fault = { atByte: 5, how: 'damage' };
     await expect(read()).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
     for (const store of [fast, slow]) store.objects.delete(KEY);
+    noted = [];
     await expect(read()).rejects.toMatchObject({ reason: 'UPSTREAM_FAILED' });
+    expect(noted).toEqual(['in-fast missing', 'in-slow missing']);
     fast.objects.set(KEY, BYTES);
     fast.fault = { atByte: 5, how: 'stall' };
     await expect(read()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
@@ -270,6 +274,13 @@ describe('the order', () => {
       weight: (storeId) => (storeId === 'fast' ? 2 : 1),
       failed: ({ id }) => failed.includes(id),
     }).map(({ id }) => id);
+
+  it('has what is marked as damaged last of all', () => {
+    const marked = locations.map((known) => (known.id === 'heavy' ? { ...known, damage: 'missing' as const } : known));
+    const places = { prefer: ['fast'], site: 'here', sites: new Map<null, string>(), weight: () => 0 };
+    const all = readingOrder(marked, { ...places, isOwn: () => true, failed: ({ id }) => id === 'far' });
+    expect(all.map(({ id }) => id).slice(-2)).toEqual(['far', 'heavy']);
+  });
 
   it('is local-first, then by weight; what failed comes last', () => {
     expect(ids([])).toEqual(['heavy', 'light', 'near', 'far']);

@@ -28,22 +28,37 @@ export interface RepairContext extends DataContext {
 
 /** Ends when there is no more to be done now; what it throws is worth another try later. */
 export async function repairImage(context: RepairContext, imageId: ImageId, signal: AbortSignal): Promise<void> {
+  const marked = await lookAtImage(context, imageId, signal);
+  if (marked === undefined) return;
+  const version = await context.catalog.read((reader) => reader.imageVersion(imageId));
+  // A copy of the catalog may not show the marks yet: the work is still listed, and comes again.
+  if (version !== marked) await lookAtImage(context, imageId, signal);
+}
+
+/** Repairs what is marked, or marks what is damaged. Returns the version of the image that was looked at when it marked any. */
+async function lookAtImage(context: RepairContext, imageId: ImageId, signal: AbortSignal): Promise<number | undefined> {
   const image = await context.catalog.read((reader) => reader.image(imageId));
-  if (image === undefined || !('data' in image) || image.status === 'pending_delete')
-    return context.commands.endRepair({ imageId, imageVersion: image?.version ?? 0 });
+  if (image === undefined || !('data' in image) || image.status === 'pending_delete') {
+    await context.commands.endRepair({ imageId, imageVersion: image?.version ?? 0 });
+    return undefined;
+  }
   const { data } = image;
   const own = data.locations.filter((location) => isOwn(context, location));
-  const marked = own.filter(({ damage }) => damage !== undefined);
   // What the service did not make is not its to replace.
-  const [first] = marked.filter(({ created }) => created);
-  if (first !== undefined) return repairLocation(context, { image, data, location: first }, signal);
+  const first = own.find(({ damage, created }) => damage !== undefined && created);
+  if (first !== undefined) {
+    await repairLocation(context, { image, data, location: first }, signal);
+    return undefined;
+  }
   let damaged = false;
   for (const location of own.filter((known) => known.damage === undefined)) {
     const found = await examineLocation(context, { data, location }, { signal, pace: async () => {}, whole: true });
     damaged ||= found !== undefined;
     if (found !== undefined) await context.damage.tell({ imageId, location, sizeBytes: data.sizeBytes }, found);
   }
-  if (!damaged) await context.commands.endRepair({ imageId, imageVersion: image.version });
+  if (damaged) return image.version;
+  await context.commands.endRepair({ imageId, imageVersion: image.version });
+  return undefined;
 }
 
 interface Damaged {

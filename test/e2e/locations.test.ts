@@ -73,17 +73,23 @@ async function rewrite(file: string, at: number, bytes: Buffer): Promise<void> {
   await handle.close();
 }
 
-/** Waits until what was damaged is repaired. */
-async function repaired(id: string): Promise<void> {
+/** Waits until what was damaged is repaired, and this location is no more. */
+async function repaired(id: string, gone: string): Promise<void> {
   await eventually(
     async () => (await client.catalog.listImageLocations({ imageId: id }, admin)).locations,
-    (locations) => locations.every(({ digestState }) => digestState === 'LOCATION_DIGEST_STATE_VERIFIED'),
+    (locations) => locations.every((now) => now.digestState === 'LOCATION_DIGEST_STATE_VERIFIED' && now.id !== gone),
     30_000,
   );
 }
 
+async function locationIn(store: string, id: string): Promise<string> {
+  const { locations } = await client.catalog.listImageLocations({ imageId: id }, admin);
+  return locations.find((location) => location.store === store)?.id ?? '';
+}
+
 it('gives 20 readers the right bytes while a copy is deleted, cut or damaged under them', async () => {
   const ids: string[] = [];
+  const hurtIn = new Map<string, string>();
   // A repair that comes again at once waits for five seconds, so the images take turns.
   for (let count = 0; count < 5; count += 1) ids.push(await newImage(BYTES));
   for (const id of ids) await client.data.copyImage({ imageId: id, store: SLOW }, admin);
@@ -92,8 +98,10 @@ it('gives 20 readers the right bytes while a copy is deleted, cut or damaged und
     const hurt = round % 2 === 0 ? FAST : SLOW;
     const fault = FAULTS[names[round % names.length] ?? 'deleted'];
     const id = ids[round % ids.length] ?? '';
-    await repaired(id);
-    const file = await dataFile(hurt, id);
+    await repaired(id, hurtIn.get(id) ?? '');
+    const gone = await locationIn(hurt, id);
+    hurtIn.set(id, gone);
+    const file = (await filesIn(hurt)).find((name) => name.includes(`${gone}.data`)) ?? '';
     const response = await fetch(`${node.httpUrl}/v2/images/${id}/file?prefer=${hurt}`);
     expect(response.status).toBe(200);
     const hash = createHash('sha256');
@@ -106,6 +114,8 @@ it('gives 20 readers the right bytes while a copy is deleted, cut or damaged und
     expect(hash.digest('hex')).toBe(SHA);
     // Nor does one who comes now.
     expect((await rest.digest(id)).md5).toBe(MD5);
+    // A file that is open when it is deleted is read to its end.
+    await client.catalog.repairImage({ imageId: id }, admin);
   }
   expect(node.stderr()).toMatch(/location has other data than was stored/);
 }, 180_000);
@@ -166,7 +176,7 @@ it('copies damaged data from where it is whole, or not at all', async () => {
   await heal();
   expect((await filesIn(SLOW)).filter((name) => name.includes(id))).toEqual([]);
   await client.data.copyImage({ imageId: id, store: SLOW }, admin);
-  await repaired(id);
+  await repaired(id, '');
   const { locations } = await client.catalog.listImageLocations({ imageId: id }, admin);
   expect(locations.map(({ store, digestState, created }) => [store, digestState, created])).toEqual([
     [FAST, 'LOCATION_DIGEST_STATE_VERIFIED', true],
