@@ -16,7 +16,10 @@ export function repairWork(authority: NodeId, image: Image): readonly Effect[] {
 /** The effects by which the nodes of these locations look at the image. */
 export function workAt(authority: NodeId, { id }: Image, locations: readonly Location[]): readonly Effect[] {
   const nodes = new Set(locations.map(({ nodeId }) => nodeId ?? authority));
-  return [...nodes].map((nodeId) => ({ kind: 'put-work', work: { nodeId, kind: 'repair', imageId: id, candidate: null } }));
+  return [...nodes].map((nodeId) => ({
+    kind: 'put-work',
+    work: { nodeId, kind: 'repair', imageId: id, candidate: null },
+  }));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
+import type { Image } from '../domain/image.js';
 import { applyChanges, type ImageChange } from '../domain/image-change.js';
 import { exceeds } from '../domain/limits.js';
 import { authorize } from '../domain/policy.js';
