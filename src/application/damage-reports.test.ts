@@ -31,7 +31,7 @@ function setUp() {
     ...{ id: asStoreId('fast'), type: 'file', stat: () => state.stat(), url: () => '' },
     ...{ put: () => Promise.reject(new Error('no')), delete: () => Promise.resolve(false) },
     ...{ capacity: () => Promise.resolve(undefined), check: () => Promise.resolve() },
-    // eslint-disable-next-line require-yield, @typescript-eslint/require-await -- it is never read.
+    // eslint-disable-next-line @typescript-eslint/require-await -- it is never read.
     async *read() {
       throw new Error('no');
     },

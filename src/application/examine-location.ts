@@ -19,7 +19,7 @@ export interface ExamineContext extends ReadableStores {
 export interface Examination {
   readonly signal: AbortSignal;
   /** Called with the bytes of each piece that was read; what is read next waits for it. */
-  pace(bytes: number): Promise<void>;
+  readonly pace: (bytes: number) => Promise<void>;
   /** Whether objects are read to their end, or only looked up. */
   readonly whole: boolean;
 }

@@ -8,7 +8,6 @@ import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
-import { LocationDigestState } from '../gen/oriel/catalog/v1/image.js';
 import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
@@ -16,6 +15,7 @@ import { CatalogFreshness } from '../services/catalog-freshness.js';
 import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
+import { DIGEST_STATE_TO_WIRE } from '../services/image-words.js';
 import { OwnWrites } from '../services/own-writes.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
@@ -113,7 +113,7 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
     },
     async reportLocation(report) {
-      const found = report.found === 'missing' ? LocationDigestState.MISSING : LocationDigestState.DAMAGED;
+      const found = DIGEST_STATE_TO_WIRE[report.found];
       const { marked } = await link.run(() => link.catalog.reportLocation({ ...report, nodeId, found }, options()));
       return marked;
     },

@@ -97,7 +97,10 @@ function endingDeleted(context: DataContext, keptMs: number): { start(): void; c
     next();
   };
   const next = (): void => {
-    if (!closed) timer = setTimeout(() => (running = look()), everyMs);
+    if (closed) return;
+    timer = setTimeout(() => {
+      running = look();
+    }, everyMs);
   };
   return {
     start: next,

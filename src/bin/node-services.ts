@@ -95,8 +95,9 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     showStores: stores.all.length > 1,
     url: (location) => urlOf(context, location),
   });
-  let care: NodeCare | undefined;
-  const stop = (imageId: string): void => stopWork(context, care, imageId);
+  // The care needs the catalog's service, which stops it.
+  const made: { care?: NodeCare } = {};
+  const stop = (imageId: string): void => stopWork(context, made.care, imageId);
   const local = new CatalogService(context, view, {
     stopUpload: (image) => stop(image.id),
     clear: (garbage) => clearNow(context, garbage),
@@ -109,7 +110,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     ),
   });
   const careful = createNodeCare({ config, context, catalog, isAuthority: role.commands === null });
-  care = careful;
+  made.care = careful;
   const bytes = new ByteStreamService(context, view, catalog, reading);
   const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));

@@ -47,7 +47,8 @@ function placeOf(value: unknown): ScrubState['after'] {
 
 function seenOf(entry: unknown): readonly (readonly [string, number])[] {
   if (!Array.isArray(entry)) return [];
-  const [name, atMs]: unknown[] = entry;
+  const cells: readonly unknown[] = entry;
+  const [name, atMs] = cells;
   return typeof name === 'string' && typeof atMs === 'number' ? [[name, atMs]] : [];
 }
 

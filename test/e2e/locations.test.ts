@@ -77,7 +77,7 @@ async function rewrite(file: string, at: number, bytes: Buffer): Promise<void> {
 async function repaired(id: string, gone: string): Promise<void> {
   await eventually(
     async () => (await client.catalog.listImageLocations({ imageId: id }, admin)).locations,
-    (locations) => locations.every((now) => now.digestState === 'LOCATION_DIGEST_STATE_VERIFIED' && now.id !== gone),
+    (locations) => locations.every((now) => now.digestState.endsWith('_VERIFIED') && now.id !== gone),
     30_000,
   );
 }
