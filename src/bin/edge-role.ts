@@ -8,6 +8,7 @@ import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
+import type { ReportLocationRequest } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
@@ -113,8 +114,8 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
     },
     async reportLocation(report) {
-      const found = DIGEST_STATE_TO_WIRE[report.found];
-      const { marked } = await link.run(() => link.catalog.reportLocation({ ...report, nodeId, found }, options()));
+      const request: ReportLocationRequest = { ...report, nodeId, found: DIGEST_STATE_TO_WIRE[report.found] };
+      const { marked } = await link.run(() => link.catalog.reportLocation(request, options()));
       return marked;
     },
     async endRepair({ imageId, imageVersion }) {
