@@ -52,6 +52,11 @@ export const DIGEST_STATE_TO_WIRE = {
   missing: LocationDigestState.MISSING,
 } as const satisfies Record<DigestState | Damage, LocationDigestState>;
 
+/** The word for damage in a report. */
+export function damageToWire(damage: Damage): LocationDigestState {
+  return DIGEST_STATE_TO_WIRE[damage];
+}
+
 const VISIBILITIES: ReadonlyMap<ImageVisibility, Visibility> = new Map([
   [ImageVisibility.PUBLIC, 'public'],
   [ImageVisibility.PRIVATE, 'private'],
