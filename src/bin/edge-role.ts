@@ -113,8 +113,8 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
       const objects = rows.map(({ storeId, key }) => ({ store: storeId, key, size: 0n, sha256: '' }));
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
     },
-    async reportLocation(report) {
-      const request: ReportLocationRequest = { ...report, nodeId, found: damageToWire(report.found) };
+    async reportLocation({ imageId, locationId, key, found }) {
+      const request: ReportLocationRequest = { nodeId, imageId, locationId, key, found: damageToWire(found) };
       const { marked } = await link.run(() => link.catalog.reportLocation(request, options()));
       return marked;
     },
