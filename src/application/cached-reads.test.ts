@@ -135,7 +135,8 @@ async function start(maxUnits = 100): Promise<void> {
   const readable = { nodeId: NODE, ownsUnnamed: true, peers: null, stores, storeIdleMs: 2000, timer: systemTimer };
   const maps = new FileMaps({ ...readable, failed, log, keptMap: (sha256) => cache.map(sha256) });
   const latency = new SourceLatency({ nowMs: () => 0 });
-  context = { ...readable, failed, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
+  const damage = { note: () => undefined };
+  context = { ...readable, failed, damage, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
   reads = new CachedReads(context, cache);
 }
 

@@ -24,6 +24,8 @@ export type ChangeName =
   | 'reactivate'
   | 'upload'
   | 'copy'
+  | 'repair'
+  | 'restore'
   | 'add location'
   | `remove from ${string}`
   | `tag ${string}`
@@ -66,7 +68,9 @@ function asItIsNow(
   { id, change }: { readonly id: ImageId; readonly change: ChangeName },
 ): Image {
   const tombstone = change === 'delete' ? reader.image(id) : undefined;
-  return tombstone?.status === 'deleted' ? tombstone : findImage(reader, caller, id);
+  return tombstone?.status === 'deleted' || tombstone?.status === 'pending_delete'
+    ? tombstone
+    : findImage(reader, caller, id);
 }
 
 function checkVersion(image: Image, expected: number | undefined): void {

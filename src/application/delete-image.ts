@@ -1,10 +1,11 @@
+import type { ProjectId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
-import { dataOf, type Image } from '../domain/image.js';
-import { mapPlaces, objectsGone } from '../domain/location.js';
+import type { Image } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
+import { type ChangedImage, garbageEffects, garbageOf } from './image-garbage.js';
 import type { Effect, Garbage } from './ports/catalog.js';
 
 /** Members of an image that are told of its deletion; the quota is 128 unless an operator raised it. */
@@ -12,32 +13,38 @@ const MEMBERS_TOLD_MAX = 1000;
 
 /**
  * Deletes an image: the record becomes a tombstone and its objects become garbage in one step, and only then is a store
- * touched (CVE-2012-4573). Returns the image as it was, or its tombstone when the request was a repetition. FORBIDDEN: protected, or not the caller's. Others: see changeImage.
+ * touched (CVE-2012-4573). Where deletion is delayed, an active image keeps its record and its objects until the time is up
+ * (delayed-delete.ts). Returns the image as it was, or as it is now when the request was a repetition, with the objects to be
+ * removed. FORBIDDEN: protected, or not the caller's. Others: see changeImage.
  */
-export async function deleteImage(context: CatalogContext, caller: Caller, request: ChangeRequest): Promise<Image> {
-  return changeImage(context, caller, { ...request, change: 'delete' }, (before, reader) => {
+export async function deleteImage(
+  context: CatalogContext,
+  caller: Caller,
+  request: ChangeRequest,
+): Promise<ChangedImage> {
+  let garbage: readonly Garbage[] = [];
+  const image = await changeImage(context, caller, { ...request, change: 'delete' }, (before, reader) => {
+    garbage = [];
     authorize('delete_image', caller, before);
     if (before.protected) throw new ServiceError('FORBIDDEN', `Image ${before.id} is protected and cannot be deleted.`);
-    const deletedAtMs = context.clock.nowMs();
+    const nowMs = context.clock.nowMs();
     const told = reader.members(before.id, { after: '', limit: MEMBERS_TOLD_MAX });
     const members = told.map(({ memberId }) => memberId);
-    const effects = garbageOf(before).map((garbage): Effect => ({ kind: 'add-garbage', garbage }));
-    return { image: before, effects: [{ kind: 'delete-image', before, deletedAtMs, members }, ...effects] };
+    // Images API v2 §4.2: only active images await the scrubber.
+    if (context.rules.delayedDelete === true && before.status === 'active') {
+      const after: Image = { ...before, status: 'pending_delete', version: before.version + 1, updatedAtMs: nowMs };
+      return { image: before, effects: [{ kind: 'update-image', before, after, members }] };
+    }
+    garbage = garbageOf(before);
+    return { image: before, effects: deletion(before, { deletedAtMs: nowMs, members }) };
   });
+  return { image, garbage };
 }
 
-/** The objects that go with the image: those that the service made (LP1546507). */
-export function garbageOf(image: Image): readonly Garbage[] {
-  const data = dataOf(image);
-  if (data === undefined) return [];
-  const objects = objectsGone(data.locations, []);
-  const { fileMap, locations } = data;
-  if (fileMap === null || objects.some(({ storeId, key }) => storeId === fileMap.storeId && key === fileMap.key))
-    return objects;
-  return [...objects, ...mapPlaces(fileMap, locations).slice(0, 1)];
-}
-
-/** The objects that go when the image loses locations. */
-export function garbageBetween(before: Image, after: Image): readonly Garbage[] {
-  return objectsGone(dataOf(before)?.locations ?? [], dataOf(after)?.locations ?? []);
+/** The effects that make a tombstone of the image, and garbage of its objects. */
+export function deletion(
+  before: Image,
+  facts: { readonly deletedAtMs: number; readonly members: readonly ProjectId[] },
+): readonly Effect[] {
+  return [{ kind: 'delete-image', before, ...facts }, ...garbageEffects(garbageOf(before))];
 }

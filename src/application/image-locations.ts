@@ -8,11 +8,10 @@ import { authorize } from '../domain/policy.js';
 import { parseLocationUrl } from '../domain/location-url.js';
 import type { CatalogContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
-import { garbageBetween } from './delete-image.js';
 import { findImage } from './find-image.js';
 import { findLocation, hashEffects, type LocationContext } from './find-location.js';
 import type { Garbage } from './ports/catalog.js';
-import { type ChangedImage, garbageEffects } from './update-image.js';
+import { type ChangedImage, garbageBetween, garbageEffects } from './image-garbage.js';
 
 /** Returns the image whose locations are asked for. NOT_FOUND. FORBIDDEN: neither service nor administrator. */
 export async function imageWithLocations(

@@ -45,8 +45,8 @@ export function sourceName({ location, through }: ReadingWay): string {
 }
 
 /**
- * The ways to the data in the order in which they are tried: what failed a short while ago comes last, the stores that the reader
- * prefers first; between those the strategy decides, and between equals the faster.
+ * The ways to the data in the order in which they are tried: what is marked as damaged comes last, and before it what failed a short
+ * while ago; then the stores that the reader prefers; between those the strategy decides, and between equals the faster.
  */
 export function readingOrder(locations: readonly Location[], places: LocationPlaces): readonly ReadingWay[] {
   const ranked = locations.flatMap((location, index) =>
@@ -66,7 +66,8 @@ export function readingOrder(locations: readonly Location[], places: LocationPla
 function rankOf(way: ReadingWay, index: number, places: LocationPlaces): readonly number[] {
   const { storeId } = way.location;
   const preferred = places.prefer.indexOf(storeId);
-  const wanted = [places.failed(way) ? 1 : 0, preferred === -1 ? places.prefer.length : preferred];
+  const damaged = way.location.damage === undefined ? 0 : 1;
+  const wanted = [damaged, places.failed(way) ? 1 : 0, preferred === -1 ? places.prefer.length : preferred];
   const lightness = -places.weight(storeId);
   switch (places.strategy) {
     case 'local-first':

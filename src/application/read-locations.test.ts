@@ -5,9 +5,10 @@ import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { encodeFileMap } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
+import type { Damage, Location } from '../domain/location.js';
 import { systemTimer } from '../bin/system-timer.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
+import type { Suspect } from './damage-reports.js';
 import { FailedLocations } from './failed-locations.js';
 import { FileMaps } from './file-maps.js';
 import { readingOrder, type ReadingWay, wayName } from './location-order.js';
@@ -95,6 +96,7 @@ let slow: Store;
 let context: ReadingContext;
 let nowMs: number;
 let warnings: number;
+let noted: string[];
 let digests: number;
 const at = (store: string): Location => ({
   ...{ id: `in-${store}`, nodeId: NODE, storeId: asStoreId(store), key: KEY, metadata: new Map() },
@@ -127,9 +129,13 @@ beforeEach(() => {
     return unitDigest(unit);
   };
   digests = 0;
+  noted = [];
+  const damage = {
+    note: ({ location }: Suspect, found: Damage) => void noted.push(`${location.id} ${found}`),
+  };
   const latency = new SourceLatency({ nowMs: () => nowMs });
   const maps = new FileMaps({ ...readable, failed, log });
-  context = { ...readable, failed, log, unitDigest: counted, maps, verified: new VerifiedUnits(), latency };
+  context = { ...readable, failed, damage, log, unitDigest: counted, maps, verified: new VerifiedUnits(), latency };
 });
 
 function order(of: ImageData): readonly ReadingWay[] {
@@ -163,6 +169,8 @@ describe('mid-stream failover', () => {
     expect(sha(await read())).toBe(sha(BYTES));
     expect([fast.reads, slow.reads]).toEqual([1, 1]);
     expect(warnings).toBe(1);
+    // What does not answer, or breaks off, may be whole.
+    expect(noted).toEqual(how === 'damage' ? ['in-fast damaged'] : []);
     // What failed is left alone for some time.
     expect(sha(await read(5, SIZE - 9))).toBe(sha(BYTES.subarray(5, SIZE - 4)));
     expect([fast.reads, slow.reads]).toEqual([1, 2]);
@@ -220,7 +228,9 @@ describe('when no location is good', () => {
     for (const store of [fast, slow]) store.fault = { atByte: 5, how: 'damage' };
     await expect(read()).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
     for (const store of [fast, slow]) store.objects.delete(KEY);
+    noted = [];
     await expect(read()).rejects.toMatchObject({ reason: 'UPSTREAM_FAILED' });
+    expect(noted).toEqual(['in-fast missing', 'in-slow missing']);
     fast.objects.set(KEY, BYTES);
     fast.fault = { atByte: 5, how: 'stall' };
     await expect(read()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });

@@ -6,6 +6,8 @@ import { failedWith, ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import { type FileMap, verifyUnit } from '../blocks/file-map.js';
 import type { Image, ImageData } from '../domain/image.js';
+import type { Damage, Location } from '../domain/location.js';
+import type { DamageReports } from './damage-reports.js';
 import type { FailedLocations } from './failed-locations.js';
 import type { FileMaps } from './file-maps.js';
 import { type ReadingWay, sourceName, wayName } from './location-order.js';
@@ -22,6 +24,7 @@ const FAILURES_MAX = 32;
 export interface ReadingContext extends ReadableStores {
   readonly failed: FailedLocations;
   readonly latency: SourceLatency;
+  readonly damage: Pick<DamageReports, 'note'>;
   readonly maps: FileMaps;
   readonly verified: VerifiedUnits;
   readonly log: Log;
@@ -191,13 +194,15 @@ class LocationsRead {
   }
 
   #failed(way: ReadingWay, error: unknown): void {
-    const { signal, image } = this.#wanted;
+    const { signal, image, data } = this.#wanted;
     signal.throwIfAborted();
-    const { log, failed } = this.#context;
+    const { log, failed, damage } = this.#context;
     const { location, through } = way;
     failed.note(wayName(way));
     // What gives no answer for one location gives none for others.
     if (failedWith(error, 'UNAVAILABLE')) failed.note(sourceName(way));
+    const found = damageOf(error);
+    if (found !== undefined) damage.note({ imageId: image.id, location, sizeBytes: data.sizeBytes }, found);
     this.#failures.push(error);
     this.#vain += 1;
     const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId, through };
@@ -222,6 +227,12 @@ class LocationsRead {
   }
 }
 
-function wrongUnit(location: ReadingWay['location'], unitIndex: number): ServiceError {
+// What does not answer may be whole.
+function damageOf(error: unknown): Damage | undefined {
+  if (failedWith(error, 'DATA_CORRUPT')) return 'damaged';
+  return failedWith(error, 'NOT_FOUND') ? 'missing' : undefined;
+}
+
+function wrongUnit(location: Location, unitIndex: number): ServiceError {
   return new ServiceError('DATA_CORRUPT', `location ${location.id}: unit ${unitIndex} is not what was stored`);
 }

@@ -5,21 +5,15 @@ import { applyChanges, type ImageChange } from '../domain/image-change.js';
 import { exceeds } from '../domain/limits.js';
 import { authorize } from '../domain/policy.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
-import { garbageBetween } from './delete-image.js';
 import { findImage } from './find-image.js';
 import { findLocation, hashEffects, type LocationContext, type NamedLocation } from './find-location.js';
-import type { Effect, Garbage } from './ports/catalog.js';
+import { type ChangedImage, garbageBetween, garbageEffects } from './image-garbage.js';
+import type { Garbage } from './ports/catalog.js';
 
 /** A change as it is asked for: a location that is to be added is named, not found yet. */
 export type RequestedChange =
   | ImageChange
   | { readonly field: 'new-location'; readonly named: NamedLocation; readonly index: number | null };
-
-/** The image as it is now, and the objects that it needs no more. */
-export interface ChangedImage {
-  readonly image: Image;
-  readonly garbage: readonly Garbage[];
-}
 
 /** Applies changes to an image, all or none. Reasons: see applyChanges, findLocation and changeImage. */
 export async function updateImage(
@@ -49,11 +43,6 @@ export async function updateImage(
     return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage), ...work] };
   });
   return { image, garbage };
-}
-
-/** The effects that have objects removed. */
-export function garbageEffects(rows: readonly Garbage[]): readonly Effect[] {
-  return rows.map((garbage) => ({ kind: 'add-garbage', garbage }));
 }
 
 // Stores are asked before the image's turn, and only for a caller who may change the image.

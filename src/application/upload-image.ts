@@ -55,6 +55,8 @@ export async function storeLeased<Result>(
     readonly declaredSizeBytes: number | undefined;
     readonly store: ImageStore;
     readonly copy: boolean;
+    /** The damaged location that the copy takes the place of. */
+    readonly replaces?: string;
   },
   commands: UploadCommands<Result>,
   source: AsyncIterable<Uint8Array>,
@@ -73,7 +75,8 @@ export async function storeLeased<Result>(
       ...{ ...lease, ...begun, store, copy, source: limited, signal: stop.signal },
       expectedSizeBytes: request.declaredSizeBytes,
     });
-    return await commands.commit({ ...lease, data });
+    const { replaces } = request;
+    return await commands.commit({ ...lease, data, ...(replaces === undefined ? {} : { replaces }) });
   } catch (error) {
     await giveUp(context, commands, lease);
     throw stop.signal.aborted && stop.signal.reason instanceof ServiceError ? stop.signal.reason : error;

@@ -1,7 +1,7 @@
 /**
  * The three commands of an upload, run where the catalog's authority is. The node that has the bytes sends them:
  * begin (queued to saving, with a lease), then commit (active) or abort (queued again). A copy of an active image into another
- * store has the same lease (`copy-lease.ts`), and the image stays as it is until the commit adds a location.
+ * store has the same lease (`copy-lease.ts`), so has the repair of a location (`image-repair.ts`), and the image stays as it is until the commit adds a location.
  */
 import {
   asImageId,
@@ -25,6 +25,8 @@ import type { CatalogContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
 import { imageNotFound } from './find-image.js';
 import type { Effect, UploadLease } from './ports/catalog.js';
+import { repairWork, replaceLocation } from './repair-effects.js';
+import type { AuthorityContext } from './report-location.js';
 import { type Decided, writeDecided } from './write-decided.js';
 
 export interface BeginUpload {
@@ -113,8 +115,8 @@ interface NamedLease {
  * IMAGE_GONE: it was deleted meanwhile. STATE_CONFLICT: the lease is no more. DATA_CORRUPT: the copy is of other data.
  */
 export async function commitUpload(
-  context: CatalogContext,
-  request: NamedLease & { readonly data: ImageData },
+  context: AuthorityContext,
+  request: NamedLease & { readonly data: ImageData; readonly replaces?: string },
 ): Promise<Image> {
   const isOfUpload = (image: Image): boolean =>
     dataOf(image)?.locations.some(({ id }) => id === request.uploadId) === true;
@@ -128,13 +130,17 @@ export async function commitUpload(
     const data = { ...request.data, locations };
     const before = saving ?? image;
     const now = before === undefined ? undefined : dataOf(before);
-    if (before === undefined || (saving === undefined && now === undefined))
+    if (before === undefined || before.status === 'pending_delete' || (saving === undefined && now === undefined))
       throw new ServiceError('IMAGE_GONE', `Image ${request.imageId} was deleted while its data was being uploaded.`);
+    if (request.replaces !== undefined)
+      return replaceLocation(context, before, { ...lease, data, replaces: request.replaces });
     const after: Image =
       now === undefined
         ? { ...nextVersion(context, before), status: 'active', data }
         : { ...withCopy(before, data, context.rules.limits), ...nextVersion(context, before) };
-    return { result: after, effects: [{ kind: 'update-image', before, after }] };
+    // What was damaged may have a good copy now.
+    const work = repairWork(context.nodeId, after);
+    return { result: after, effects: [{ kind: 'update-image', before, after }, ...work] };
   };
   return endUpload(context, request, commit, committed);
 }

@@ -40,6 +40,8 @@ class SlowCatalog {
         upload: none,
         uploadsOfNode: () => [],
         garbage: () => [],
+        imagesAfter: () => [],
+        pendingDeletes: () => [],
         work: () => [],
         workOf: () => undefined,
         nodes: () => [],

@@ -108,6 +108,8 @@ function withImage(reader: CatalogReader, image: Image): CatalogReader {
     garbage: (place, limit) => reader.garbage(place, limit),
     work: (nodeId, after, limit) => reader.work(nodeId, after, limit),
     workOf: (name) => reader.workOf(name),
+    imagesAfter: (after, limit) => reader.imagesAfter(after, limit),
+    pendingDeletes: (changedBeforeMs, limit) => reader.pendingDeletes(changedBeforeMs, limit),
     nodes: () => reader.nodes(),
     node: (nodeId) => reader.node(nodeId),
     operation: (opId) => reader.operation(opId),

@@ -8,6 +8,7 @@ import { PositionReports } from '../cluster/position-reports.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
 import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
+import type { ReportLocationRequest } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { signStatement } from '../identity/node-statement.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
@@ -15,6 +16,7 @@ import { CatalogFreshness } from '../services/catalog-freshness.js';
 import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
+import { damageToWire } from '../services/image-words.js';
 import { OwnWrites } from '../services/own-writes.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
@@ -110,6 +112,15 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
     async forgetGarbage(rows) {
       const objects = rows.map(({ storeId, key }) => ({ store: storeId, key, size: 0n, sha256: '' }));
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
+    },
+    async reportLocation({ imageId, locationId, key, found }) {
+      const request: ReportLocationRequest = { nodeId, imageId, locationId, key, found: damageToWire(found) };
+      const { marked } = await link.run(() => link.catalog.reportLocation(request, options()));
+      return marked;
+    },
+    async endRepair({ imageId, imageVersion }) {
+      const end = { nodeId, imageId, imageVersion: BigInt(imageVersion) };
+      await link.run(() => link.catalog.endImageRepair(end, options()));
     },
   };
 }

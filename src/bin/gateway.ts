@@ -28,7 +28,7 @@ export async function startGateway(config: Config, target: GatewayTarget): Promi
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
   const nodes = nodesOf(target);
   const backend = createPooledBackend(nodes, log);
-  const metrics = createNodeMetrics(() => 0, null);
+  const metrics = createNodeMetrics({ runningUploads: () => 0, cache: null, care: null });
   // So that the first request does not meet a node that is away.
   await backend.check();
   const gateway = await createGateway(backend, {

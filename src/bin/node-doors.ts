@@ -49,7 +49,11 @@ export async function openDoors(parts: Parts): Promise<NodeDoors> {
 
 function openGateway({ config, services, log }: Parts): Promise<Gateway> {
   const { callers, bytes } = services;
-  const metrics = createNodeMetrics(() => services.runningUploads.count, services.cacheFigures);
+  const metrics = createNodeMetrics({
+    runningUploads: () => services.runningUploads.count,
+    cache: services.cacheFigures,
+    care: () => services.care(),
+  });
   return createGateway(
     {
       catalog: catalogClient(services.catalog, callers),

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { CachedReads } from '../application/cached-reads.js';
+import { DamageReports } from '../application/damage-reports.js';
 import type { DataContext } from '../application/data-context.js';
-import { BackgroundWork, type ListWork } from '../application/background-work.js';
 import { EventFeed } from '../application/event-feed.js';
 import { FailedLocations } from '../application/failed-locations.js';
 import { FileMaps } from '../application/file-maps.js';
 import { VerifiedUnits } from '../application/verified-units.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
-import { hashData } from '../application/hash-data.js';
 import { GarbageCollector } from '../application/garbage-collector.js';
 import { ImageTurns } from '../application/image-turns.js';
 import type { Log } from '../application/log.js';
@@ -17,7 +16,9 @@ import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { ImageCache } from '../application/ports/image-cache.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
+import { endRepair } from '../application/image-repair.js';
 import { recoverUploads } from '../application/recover-uploads.js';
+import { reportLocation } from '../application/report-location.js';
 import { RunningUploads } from '../application/running-uploads.js';
 import { SharedRuns } from '../application/shared-runs.js';
 import { SourceLatency } from '../application/source-latency.js';
@@ -28,7 +29,7 @@ import { ServiceError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { NO_PROTECTION } from '../domain/property-protection.js';
 import type { Location } from '../domain/location.js';
-import type { PartStatus } from '../gen/oriel/node/v1/node_service.js';
+import type { PartStatus, ScrubStatus } from '../gen/oriel/node/v1/node_service.js';
 import { createAuthenticator } from '../identity/authenticator.js';
 import { ByteStreamService } from '../services/byte-stream-service.js';
 import { CacheMethods } from '../services/cache-methods.js';
@@ -42,6 +43,7 @@ import { createTargetFiles } from '../targets/target-files.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
+import { type CareFigures, createNodeCare, type NodeCare } from './node-care.js';
 import type { NodeRole, OpenRole, Self } from './node-role.js';
 import { type Addresses, selfOf } from './node-self.js';
 import { type CacheFigures, nodeCacheOf, openCache } from './node-cache-parts.js';
@@ -59,6 +61,8 @@ export interface NodeServices {
   readonly runningUploads: RunningUploads;
   /** null: the node has no cache. */
   readonly cacheFigures: CacheFigures | null;
+  /** What the node does for what it keeps. */
+  care(): CareFigures;
   /** The state of each part. */
   parts(): Promise<readonly PartStatus[]>;
   /** Says that the doors are open, and where. */
@@ -93,7 +97,6 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   // One that has no copy of the catalog yet recovers when it comes.
   if (role.catalog.status().ok) await recoverOrWarn(context);
 
-  const work = backgroundWorkOf(context, role);
   const view = new ImageView({
     protection: context.protection,
     showLocations: config.images.showMultipleLocations,
@@ -102,18 +105,23 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     url: (location) => urlOf(context, location),
     directUrl: (location) => directUrlOf(context, location),
   });
+  // The care needs the catalog's service, which stops it.
+  const made: { care?: NodeCare } = {};
+  const stop = (imageId: string): void => stopWork(context, made.care, imageId);
   const local = new CatalogService(context, view, {
-    stopUpload: (image) => stopWork(context, work, image.id),
+    stopUpload: (image) => stop(image.id),
     clear: (garbage) => clearNow(context, garbage),
   });
   const { catalog, reading, checkAge, refresh } = role.services(local, {
-    stopUpload: (imageId) => stopWork(context, work, imageId),
+    stopUpload: stop,
     advanced: onceThen(
       () => void recoverOrWarn(context),
       () => clearLater(context),
     ),
   });
   const nodeCache = nodeCacheOf(context, cache);
+  const careful = createNodeCare({ config, context, catalog, isAuthority: role.commands === null });
+  made.care = careful;
   const bytes = new ByteStreamService(context, view, catalog, reading);
   const feed = new EventFeed({ catalog: role.catalog, clock, timer: systemTimer, checkAge, refresh });
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
@@ -127,7 +135,9 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       cluster: role.cluster,
       feed,
       cache: new CacheMethods(nodeCache, catalog),
+      scrub: () => scrubMessage(careful.figures()),
     }),
+    care: () => careful.figures(),
     ...{ bytes, parts, runningUploads: uploads, callers: new CallerResolver(authenticator) },
     cacheFigures: context.cached === null || cache === null ? null : { counts: context.cached.counts, cache },
     recover: () => recover(context),
@@ -135,9 +145,10 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
     async opened(addresses) {
       open(addresses);
       await role.opened();
+      careful.start();
     },
     async close() {
-      await work.close();
+      await careful.close();
       await nodeCache?.close();
       await authenticator.close();
       await digester.close();
@@ -156,7 +167,7 @@ interface ContextParts {
   readonly log: Log;
 }
 
-function contextOf(config: Config, parts: ContextParts): DataContext {
+function contextOf(config: Config, parts: ContextParts): DataContext & { readonly damage: DamageReports } {
   const { role, self, stores, cache, uploads, digester, log } = parts;
   const { catalog, ownsUnnamed, peers } = role;
   const { nodeId } = self;
@@ -165,13 +176,16 @@ function contextOf(config: Config, parts: ContextParts): DataContext {
   const commands: NodeCommands = role.commands ?? {
     abortUpload: (lease) => abortUpload(ground, { ...lease, nodeId }),
     forgetGarbage: (rows) => forgetGarbage(ground, rows),
+    reportLocation: (report) => reportLocation({ ...ground, nodeId }, nodeId, report),
+    endRepair: (end) => endRepair({ ...ground, nodeId }, nodeId, end),
   };
   const failed = new FailedLocations(clock);
   const readable = { nodeId, ownsUnnamed, peers, stores, storeIdleMs: config.node.stallLimitMs, timer: systemTimer };
   const kept = cache === null ? {} : { keptMap: (sha256: string) => cache.map(sha256) };
   const maps = new FileMaps({ ...readable, failed, log, ...kept });
   const latency = new SourceLatency(clock);
-  const reading = { ...readable, failed, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
+  const damage = new DamageReports({ ...readable, commands, log });
+  const reading = { ...readable, failed, damage, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
   return {
     ...ground,
     ...reading,
@@ -233,39 +247,12 @@ function directUrlOf(context: DataContext, location: Location): string | undefin
   return store?.directUrl?.(location.key, clock.nowMs());
 }
 
-/** What the node does of its own accord, from now on. */
-function backgroundWorkOf(context: DataContext, { catalog, commands }: NodeRole): BackgroundWork {
-  const { nodeId, log } = context;
-  const list: ListWork = (after, limit) => catalog.read((reader) => reader.work(nodeId, after, limit));
-  const work = new BackgroundWork(
-    { list, timer: systemTimer, log },
-    {
-      // Locations are found, and changed, where the catalog is written.
-      hash: (imageId, signal, failures) =>
-        commands === null ? hashData(context, imageId, signal, failures) : Promise.reject(notHere()),
-      repair: () => Promise.reject(notHere()),
-    },
-  );
-  catalog.onAdvance(() => work.wake());
-  work.wake();
-  return work;
-}
-
-function notHere(): ServiceError {
-  return new ServiceError('STATE_CONFLICT', 'this node does no such work: it was the authority once');
-}
-
-function stopWork(context: DataContext, work: BackgroundWork, imageIdText: string): void {
-  const imageId = asImageId(imageIdText);
-  if (imageId !== undefined) work.stop(imageId);
-  stopUpload(context, imageIdText);
-}
-
-function stopUpload({ uploads }: DataContext, imageIdText: string): void {
+function stopWork({ uploads }: DataContext, care: NodeCare | undefined, imageIdText: string): void {
   const imageId = asImageId(imageIdText);
   if (imageId === undefined) return;
   const gone = `Image ${imageId} was deleted while its data was being uploaded.`;
   uploads.stop(imageId, new ServiceError('IMAGE_GONE', gone));
+  care?.stop(imageId);
 }
 
 function clearLater({ garbage, log }: DataContext): void {
@@ -280,6 +267,16 @@ function sharedFor<T>(ageMs: number, ask: () => Promise<T>): () => Promise<T> {
     if (shared === undefined || shared.untilMs < clock.nowMs())
       shared = { answer: ask(), untilMs: clock.nowMs() + ageMs };
     return shared.answer;
+  };
+}
+
+function scrubMessage(figures: CareFigures): ScrubStatus {
+  const { passStartedAtMs, passEndedAtMs, objects, bytes, damaged, repaired, orphans } = figures;
+  return {
+    passStartedAt: passStartedAtMs === null ? undefined : new Date(passStartedAtMs),
+    passEndedAt: passEndedAtMs === null ? undefined : new Date(passEndedAtMs),
+    ...{ objects: BigInt(objects), bytes: BigInt(bytes), damaged: BigInt(damaged) },
+    ...{ repaired: BigInt(repaired), orphans: BigInt(orphans) },
   };
 }
 

@@ -26,6 +26,9 @@ import { IMAGE_COLUMNS, imageOfRow } from './image-row.js';
 import { WORK_COLUMNS, workOfRow } from './image-work-row.js';
 
 const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
+const IMAGES_AFTER = `select ${IMAGE_COLUMNS.join(', ')} from images where id > ? order by id limit ?`;
+const PENDING_DELETES =
+  "select id from images where status = 'pending_delete' and updated_at < ? order by updated_at limit ?";
 const VERSION = 'select version from images where id = ?';
 const MEMBER_COLUMNS = 'image_id, member_id, status, created_at, updated_at';
 const UPLOAD_COLUMNS = 'upload_id, image_id, node_id, store_id, object_key, map_key, started_at';
@@ -148,6 +151,15 @@ export class EmbeddedReader implements CatalogReader {
     const where = 'node_id = ? and kind = ? and image_id = ?';
     const row = this.#connection.get(`select ${WORK_COLUMNS} from image_work where ${where}`, nodeId, kind, imageId);
     return row === undefined ? undefined : workOfRow(row);
+  }
+
+  // Not kept in memory: who walks through all images would put those that are asked for out of it.
+  imagesAfter(after: ImageId | undefined, limit: number): readonly Image[] {
+    return this.#connection.all(IMAGES_AFTER, after ?? '', limit).map(imageOfRow);
+  }
+
+  pendingDeletes(changedBeforeMs: number, limit: number): readonly ImageId[] {
+    return this.#connection.all(PENDING_DELETES, changedBeforeMs, limit).map((row) => idAt(row, 0));
   }
 
   nodes(): readonly ClusterNode[] {

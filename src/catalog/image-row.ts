@@ -10,7 +10,7 @@ import {
   type ImageStatus,
   VISIBILITIES,
 } from '../domain/image.js';
-import { DIGEST_STATES, type FileMapRef, type Location } from '../domain/location.js';
+import { DAMAGES, DIGEST_STATES, type FileMapRef, type Location } from '../domain/location.js';
 import { integerAt, integerOrNullAt, type Row, type SqlValue, textAt, textOrNullAt } from './connection.js';
 
 /** The columns in the order of `imageOfRow` and `valuesOf`. */
@@ -144,7 +144,13 @@ export function locationOf(value: unknown): Location {
     // Rows of the first release name only what the service received and stored itself, and do not say so.
     digest: DIGEST_STATES.find((state) => state === (fields.get('digest') ?? 'verified')) ?? damaged('location', value),
     created: fields.get('created') !== false,
+    ...damageOf(fields.get('damage')),
   };
+}
+
+/** What a newer release may write here is damage all the same. */
+function damageOf(value: unknown): Pick<Location, 'damage'> {
+  return value === undefined ? {} : { damage: DAMAGES.find((damage) => damage === value) ?? 'damaged' };
 }
 
 function fileMapOf(value: unknown): FileMapRef {

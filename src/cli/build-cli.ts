@@ -7,6 +7,7 @@ import { addEvents } from './event-commands.js';
 import { addCreate, addShowUpdateDelete } from './image-commands.js';
 import { addFetch } from './fetch-command.js';
 import { addActivation, addTags, addTransfers } from './image-data-commands.js';
+import { addCare } from './image-care-commands.js';
 import { addList } from './image-list.js';
 import { addConfig, addToken } from './local-commands.js';
 import { addLocations } from './location-commands.js';
@@ -35,6 +36,7 @@ export function buildCli(deps: CliDeps): Command {
   addMembers(images, deps);
   addTags(images, deps);
   addActivation(images, deps);
+  addCare(images, deps);
   addNode(program, deps);
   addCatalog(program, deps);
   addEvents(program, deps);

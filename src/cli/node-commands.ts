@@ -1,7 +1,7 @@
 /** `oriel node status|list|whoami|cache`. */
 import type { Command } from 'commander';
 import { ServiceError } from '../base/service-error.js';
-import type { Node } from '../gen/oriel/node/v1/node_service.js';
+import type { Node, ScrubStatus } from '../gen/oriel/node/v1/node_service.js';
 import { addCache } from './cache-commands.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
 import type { CliDeps } from './deps.js';
@@ -22,6 +22,7 @@ export function addNode(program: Command, deps: CliDeps): void {
         ['version', status.version],
         ['started', started ?? '-'],
         ['ready', status.ready ? 'yes' : 'NO'],
+        ['checked', scrubText(status.scrub)],
       ];
       await report(deps, options, {
         json: {
@@ -31,6 +32,7 @@ export function addNode(program: Command, deps: CliDeps): void {
           started_at: started,
           ready: status.ready,
           parts: status.parts,
+          scrub: scrubJson(status.scrub),
         },
         text: `${alignRows(facts, [])}\n${alignRows([['PART', 'STATE', 'MESSAGE'], ...parts], [])}`,
       });
@@ -53,6 +55,26 @@ export function addNode(program: Command, deps: CliDeps): void {
     });
   });
   addCache(node, deps);
+}
+
+function scrubText(scrub: ScrubStatus | undefined): string {
+  if (scrub?.passStartedAt === undefined) return 'not yet';
+  const { objects, bytes, damaged, repaired, orphans } = scrub;
+  const pass = scrub.passEndedAt === undefined ? `since ${scrub.passStartedAt.toISOString()}` : 'all';
+  return (
+    `${pass}: ${objects} objects, ${bytesText(Number(bytes))}; ` +
+    `${damaged} found damaged, ${repaired} repaired, ${orphans} orphans removed`
+  );
+}
+
+function scrubJson(scrub: ScrubStatus | undefined): object {
+  return {
+    pass_started_at: scrub?.passStartedAt?.toISOString() ?? null,
+    pass_ended_at: scrub?.passEndedAt?.toISOString() ?? null,
+    ...{ objects: Number(scrub?.objects ?? 0), bytes: Number(scrub?.bytes ?? 0) },
+    ...{ damaged: Number(scrub?.damaged ?? 0), repaired: Number(scrub?.repaired ?? 0) },
+    orphans: Number(scrub?.orphans ?? 0),
+  };
 }
 
 const HEAD = ['ID', 'SITE', 'ROLE', 'ALIVE', 'POSITION', 'LAG', 'FREE', 'UPLOADS', 'HTTP', 'GRPC', 'VERSION'];

@@ -69,6 +69,7 @@ export function compile(raw: RawOptions, context: Context): Omit<Config, 'stores
       kinds: raw.workers.kinds,
       memoryLimitBytes: sizeBytes(raw.workers.memory_limit),
     },
+    scrub: compileScrub(raw.scrub, context),
     cache: { enabled: raw.cache.enabled, sizeBytes: sizeBytes(raw.cache.size) },
     materialize: { roots: raw.materialize.roots.map((root) => materializeRoot(root, context)) },
     gateway: compileGateway(raw.gateway, context),
@@ -178,11 +179,22 @@ function compileImages(raw: RawOptions['images'], context: Context): Config['ima
     httpRetries: raw.http_retries,
     diskFormats: raw.disk_formats,
     containerFormats: raw.container_formats,
+    delayedDelete: raw.delayed_delete,
+    scrubTimeMs: durationMs(raw.scrub_time),
     formatMatch: raw.format_match,
     propertyProtectionFile: pathOrNull(raw.property_protection_file),
     propertyProtectionRuleFormat: raw.property_protection_rule_format,
     policyFile: pathOrNull(raw.policy_file),
   };
+}
+
+const SLOWEST_SCRUB_BYTES = 65_536;
+
+function compileScrub(raw: RawOptions['scrub'], context: Context): Config['scrub'] {
+  const rateBytes = sizeBytes(raw.rate);
+  if (rateBytes < SLOWEST_SCRUB_BYTES)
+    complain(context, 'scrub.rate', 'expected at least 64KiB a second; interval = 0 turns the checks off');
+  return { intervalMs: durationMs(raw.interval), rateBytes, orphanGraceMs: durationMs(raw.orphan_grace) };
 }
 
 function compileGateway(raw: RawOptions['gateway'], context: Context): Config['gateway'] {

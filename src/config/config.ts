@@ -143,6 +143,8 @@ export interface ImagesConfig {
   readonly httpRetries: number;
   readonly diskFormats: readonly string[];
   readonly containerFormats: readonly string[];
+  readonly delayedDelete: boolean;
+  readonly scrubTimeMs: number;
   readonly formatMatch: 'strict' | 'warn' | 'off';
   readonly propertyProtectionFile: string | null;
   readonly propertyProtectionRuleFormat: 'roles' | 'policies';
@@ -173,6 +175,15 @@ export interface MaterializeConfig {
   readonly roots: readonly string[];
 }
 
+export interface ScrubConfig {
+  /** 0: never. */
+  readonly intervalMs: number;
+  /** Bytes a second. */
+  readonly rateBytes: number;
+  /** 0: for ever. */
+  readonly orphanGraceMs: number;
+}
+
 export interface GatewayConfig {
   readonly v1Enabled: boolean;
   /** Without a slash at its end. */
@@ -200,6 +211,7 @@ export interface Config {
   readonly workers: WorkersConfig;
   readonly cache: CacheConfig;
   readonly materialize: MaterializeConfig;
+  readonly scrub: ScrubConfig;
   readonly gateway: GatewayConfig;
 }
 

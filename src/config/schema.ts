@@ -145,6 +145,11 @@ const images = Type.Object(
     ),
     disk_formats: textList(DISK_FORMATS, 'Disk formats accepted.'),
     container_formats: textList(CONTAINER_FORMATS, 'Container formats accepted.'),
+    delayed_delete: toggle(
+      false,
+      'Keeps the data of a deleted image for some time; the authority of a cluster decides.',
+    ),
+    scrub_time: duration('0s', 'With delayed_delete: how long, and an administrator can restore the image.'),
     format_match: choice(['strict', 'warn', 'off'], 'strict', 'What happens when data is not of its disk_format.'),
     property_protection_file: text('', 'Rules of who may read and write properties.', 'a path'),
     property_protection_rule_format: choice(['roles', 'policies'], 'roles', 'What those rules name.'),
@@ -186,6 +191,15 @@ const materialize = Type.Object(
   closed,
 );
 
+const scrub = Type.Object(
+  {
+    interval: duration('30d', 'How often the node checks all data in its stores; 0: never.'),
+    rate: size('16MiB', 'Bytes a second that this reads at most.'),
+    orphan_grace: duration('7d', 'How long an object is kept that nothing names, in file stores; 0: for ever.'),
+  },
+  closed,
+);
+
 const gateway = Type.Object(
   {
     v1_enabled: toggle(true, 'Serves the Images API v1 too.'),
@@ -205,7 +219,22 @@ export const StoreSchema = store;
 
 /** The schema of the whole configuration, stores apart, in the names of the file. */
 export const OptionsSchema = Type.Object(
-  { node, log, tls, auth, catalog, import: imports, limits, images, incremental, workers, cache, materialize, gateway },
+  {
+    node,
+    log,
+    tls,
+    auth,
+    catalog,
+    import: imports,
+    limits,
+    images,
+    incremental,
+    workers,
+    cache,
+    materialize,
+    scrub,
+    gateway,
+  },
   closed,
 );
 

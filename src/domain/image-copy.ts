@@ -41,7 +41,8 @@ export function checkRoomForCopy(
     throw new ServiceError('LIMIT_EXCEEDED', `an image may have at most ${limits.imageLocationQuota} locations`);
 }
 
-function checkSame(id: string, data: ImageData, copy: ImageData): void {
+/** DATA_CORRUPT: the copy is not of the data. */
+export function checkSame(id: string, data: ImageData, copy: ImageData): void {
   const same =
     data.sizeBytes === copy.sizeBytes &&
     (data.checksum === null || data.checksum === copy.checksum) &&

@@ -3,7 +3,7 @@ import type { FoundLocation } from './location-change.js';
 
 /**
  * What a node may have to do to an image of its own accord. `hash`: read the data of a location that nobody has read to the end,
- * for its digests. `repair`: replace the data at a damaged location.
+ * for its digests. `repair`: replace the data at damaged locations, or look whether they are damaged.
  */
 export const WORK_KINDS = ['hash', 'repair'] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];

@@ -6,7 +6,9 @@
  *   saving    --AbortUpload-->  queued
  *   active   <--deactivate/reactivate--> deactivated
  *   any but deleted --DeleteImage--> deleted (the id stays reserved)
- * uploading, importing, killed and pending_delete belong to imports, v1 and delayed deletion.
+ *   active    --DeleteImage, when deletion is delayed--> pending_delete --after the time--> deleted
+ *   pending_delete --RestoreImage--> active
+ * uploading, importing and killed belong to imports and v1.
  */
 import type { ImageId, ProjectId, UploadId } from '../base/brand.js';
 import type { FileMapRef, Location } from './location.js';

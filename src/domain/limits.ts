@@ -14,6 +14,8 @@ export interface ImageRules {
   readonly limits: Limits;
   readonly diskFormats: readonly string[];
   readonly containerFormats: readonly string[];
+  /** The data of a deleted image is kept for some time; absent: it is not. */
+  readonly delayedDelete?: boolean;
 }
 
 /** Tells whether a count is over a quota. */

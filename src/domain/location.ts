@@ -5,6 +5,10 @@ import { asObjectKey } from '../base/brand.js';
 export const DIGEST_STATES = ['verified', 'unverified'] as const;
 export type DigestState = (typeof DIGEST_STATES)[number];
 
+/** What was found wrong with an object: other bytes than were stored, or no object of that size. */
+export const DAMAGES = ['damaged', 'missing'] as const;
+export type Damage = (typeof DAMAGES)[number];
+
 /** A place where the data of an image lies: an object in a store of ours. */
 export interface Location {
   readonly id: string;
@@ -16,6 +20,8 @@ export interface Location {
   readonly digest: DigestState;
   /** The service made the object. It removes no others from a store, whoever named them as a location (LP1546507). */
   readonly created: boolean;
+  /** Set: the object is not what it was. Releases before do not know the mark, and read the location as any other. */
+  readonly damage?: Damage;
 }
 
 /** The map of a stored file: an object of its own beside the data, with the digest that pins it (`blocks/file-map.ts`). */

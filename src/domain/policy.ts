@@ -45,6 +45,9 @@ const RULES = {
   cache_clean: admin,
   cache_prune: admin,
   manage_image_cache: admin,
+  // Not Glance's either: the scrubber does that there, on the command line of its operators.
+  repair_image: admin,
+  restore_image: admin,
   stores_info_detail: (caller) => isAdmin(caller) || isService(caller),
   add_member: ownMember,
   delete_member: ownMember,

@@ -16,6 +16,8 @@ export interface Sight {
  * member of it, in any status; it is asked only when that decides.
  */
 export function mayView(caller: Caller, image: Image, isMember: () => boolean): boolean {
+  // Images API v2 §4.1: an image whose data awaits the scrubber is deleted to everyone.
+  if (image.status === 'pending_delete') return false;
   return image.status !== 'deleted' && isInSight(caller, image, isMember);
 }
 

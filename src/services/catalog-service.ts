@@ -2,7 +2,8 @@ import { asStoreId, type NodeId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { addTag, removeTag } from '../application/change-tags.js';
 import { createImage } from '../application/create-image.js';
-import { deleteImage, garbageOf } from '../application/delete-image.js';
+import { restoreImage } from '../application/delayed-delete.js';
+import { deleteImage } from '../application/delete-image.js';
 import { forgetGarbage } from '../application/forget-garbage.js';
 import { getImage } from '../application/get-image.js';
 import { listImages } from '../application/list-images.js';
@@ -13,13 +14,15 @@ import { beginCopy } from '../application/copy-lease.js';
 import type { LocationContext } from '../application/find-location.js';
 import { addImageLocation, imageWithLocations, removeFromStore } from '../application/image-locations.js';
 import type { Garbage } from '../application/ports/catalog.js';
+import { askForRepair, beginRepair, checkNode, endRepair } from '../application/image-repair.js';
+import { reportLocation } from '../application/report-location.js';
 import { abortUpload, beginUpload, commitUpload } from '../application/upload-lease.js';
 import type { Caller } from '../domain/caller.js';
 import type { Image } from '../domain/image.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type ImageView, memberMessage } from './image-view.js';
 import { imageChangeOf, listRequestOf, newImageOf, numberOf } from './image-request.js';
-import { expectedDataOf } from './location-request.js';
+import { damageOf, expectedDataOf } from './location-request.js';
 import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
 import { placeOf, uploadedDataOf } from './upload-message.js';
@@ -83,10 +86,10 @@ export class CatalogService {
 
   async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
     const caller = await context.caller();
-    const image = await deleteImage(this.#context, caller, changeRequestOf(request));
+    const { image, garbage } = await deleteImage(this.#context, caller, changeRequestOf(request));
     if (image.status === 'deleted') return {};
     this.#hooks.stopUpload(image);
-    await this.#hooks.clear(garbageOf(image));
+    await this.#hooks.clear(garbage);
     return {};
   }
 
@@ -178,9 +181,9 @@ export class CatalogService {
 
   async beginUpload(request: wire.BeginUploadRequest, context: ServiceContext): Promise<wire.BeginUploadResponse> {
     const caller = await context.caller();
-    const begin = request.copy ? beginCopy : beginUpload;
+    const begin = request.replaces === '' ? (request.copy ? beginCopy : beginUpload) : beginRepair;
     const { image, uploadId } = await begin(this.#context, caller, {
-      imageId: request.imageId,
+      ...{ imageId: request.imageId, replaces: request.replaces },
       nodeId: callingNode(caller, request.nodeId),
       storeId: asStoreId(request.store),
       declaredSizeBytes: numberOf(request.declaredSize, 'declared_size') ?? undefined,
@@ -195,8 +198,11 @@ export class CatalogService {
 
   async commitUpload(request: wire.CommitUploadRequest, context: ServiceContext): Promise<wire.CommitUploadResponse> {
     const viewer = await context.caller();
+    const { replaces } = request;
+    if (replaces !== '') checkNode(viewer);
     // The upload rides on its lease: whose it is was checked when it began.
     const image = await commitUpload(this.#context, {
+      ...(replaces === '' ? {} : { replaces }),
       imageId: request.imageId,
       uploadId: request.uploadId,
       nodeId: callingNode(viewer),
@@ -223,6 +229,38 @@ export class CatalogService {
       );
     const rows = request.objects.map((object) => ({ nodeId, ...placeOf(object) }));
     await forgetGarbage(this.#context, rows);
+    return {};
+  }
+
+  async repairImage(request: wire.RepairImageRequest, context: ServiceContext): Promise<wire.RepairImageResponse> {
+    const image = await askForRepair(this.#context, await context.caller(), request);
+    return { locations: this.#view.locations(image) };
+  }
+
+  async restoreImage(request: wire.RestoreImageRequest, context: ServiceContext): Promise<wire.RestoreImageResponse> {
+    const caller = await context.caller();
+    return { image: this.#view.message(caller, await restoreImage(this.#context, caller, request)) };
+  }
+
+  async reportLocation(
+    request: wire.ReportLocationRequest,
+    context: ServiceContext,
+  ): Promise<wire.ReportLocationResponse> {
+    const caller = await context.caller();
+    checkNode(caller);
+    const { imageId, locationId, key } = request;
+    const report = { imageId, locationId, key, found: damageOf(request.found) };
+    return { marked: await reportLocation(this.#context, callingNode(caller, request.nodeId), report) };
+  }
+
+  async endImageRepair(
+    request: wire.EndImageRepairRequest,
+    context: ServiceContext,
+  ): Promise<wire.EndImageRepairResponse> {
+    const caller = await context.caller();
+    checkNode(caller);
+    const imageVersion = numberOf(request.imageVersion, 'image_version') ?? 0;
+    await endRepair(this.#context, callingNode(caller, request.nodeId), { imageId: request.imageId, imageVersion });
     return {};
   }
 }

@@ -174,6 +174,24 @@ export class EdgeCatalogService implements CatalogMethods {
     return this.#send(context, (catalog, options) => catalog.forgetGarbage(request, options));
   }
 
+  repairImage(request: wire.RepairImageRequest, context: ServiceContext): Promise<wire.RepairImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.repairImage(once, options));
+  }
+
+  restoreImage(request: wire.RestoreImageRequest, context: ServiceContext): Promise<wire.RestoreImageResponse> {
+    const once = withRequestId(request);
+    return this.#send(context, (catalog, options) => catalog.restoreImage(once, options));
+  }
+
+  reportLocation(request: wire.ReportLocationRequest, context: ServiceContext): Promise<wire.ReportLocationResponse> {
+    return this.#send(context, (catalog, options) => catalog.reportLocation(request, options));
+  }
+
+  endImageRepair(request: wire.EndImageRepairRequest, context: ServiceContext): Promise<wire.EndImageRepairResponse> {
+    return this.#send(context, (catalog, options) => catalog.endImageRepair(request, options));
+  }
+
   /**
    * Reads something of an image. When this node's copy has no such image, or not what `found` asks for, the authority is asked
    * once: another node may have made it a moment ago. While the authority does not answer, the copy's word stands.

@@ -52,5 +52,10 @@ export function freshCatalog(
     commitUpload: change((request, context) => service.commitUpload(request, context)),
     abortUpload: fresh((request, context) => service.abortUpload(request, context)),
     forgetGarbage: change((request, context) => service.forgetGarbage(request, context)),
+    repairImage: change((request, context) => service.repairImage(request, context)),
+    restoreImage: change((request, context) => service.restoreImage(request, context)),
+    // What is lost with the authority is found again.
+    reportLocation: fresh((request, context) => service.reportLocation(request, context)),
+    endImageRepair: fresh((request, context) => service.endImageRepair(request, context)),
   };
 }

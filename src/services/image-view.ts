@@ -102,7 +102,7 @@ export class ImageView {
   }
 
   #location(location: Location, showDirectUrl: boolean): ImageLocation {
-    const { id, storeId, nodeId, metadata, digest, created } = location;
+    const { id, storeId, nodeId, metadata, digest, created, damage } = location;
     return {
       ...{
         id,
@@ -112,7 +112,7 @@ export class ImageView {
         node: nodeId ?? '',
         created,
       },
-      digestState: DIGEST_STATE_TO_WIRE[digest],
+      digestState: DIGEST_STATE_TO_WIRE[damage ?? digest],
       directUrl: showDirectUrl ? this.#options.directUrl(location) : undefined,
     };
   }

@@ -2,7 +2,7 @@
 import { ServiceError } from '../base/service-error.js';
 import type { ImageStatus, Visibility } from '../domain/image.js';
 import type { IntegerRange, SortField, TimeMatch } from '../domain/image-query.js';
-import type { DigestState } from '../domain/location.js';
+import type { Damage, DigestState } from '../domain/location.js';
 import type { MemberStatus } from '../domain/member.js';
 import type { VisibilityFilter } from '../domain/visibility.js';
 import {
@@ -48,7 +48,14 @@ export const MEMBER_STATUS_TO_WIRE = {
 export const DIGEST_STATE_TO_WIRE = {
   verified: LocationDigestState.VERIFIED,
   unverified: LocationDigestState.UNVERIFIED,
-} as const satisfies Record<DigestState, LocationDigestState>;
+  damaged: LocationDigestState.DAMAGED,
+  missing: LocationDigestState.MISSING,
+} as const satisfies Record<DigestState | Damage, LocationDigestState>;
+
+/** The word for damage in a report. */
+export function damageToWire(damage: Damage): LocationDigestState {
+  return DIGEST_STATE_TO_WIRE[damage];
+}
 
 const VISIBILITIES: ReadonlyMap<ImageVisibility, Visibility> = new Map([
   [ImageVisibility.PUBLIC, 'public'],

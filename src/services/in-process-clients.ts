@@ -101,6 +101,10 @@ export function catalogClient(service: CatalogMethods, callers: CallerResolver):
     beginUpload: bind(catalog.BeginUploadRequest, (request, context) => service.beginUpload(request, context)),
     commitUpload: bind(catalog.CommitUploadRequest, (request, context) => service.commitUpload(request, context)),
     forgetGarbage: bind(catalog.ForgetGarbageRequest, (request, context) => service.forgetGarbage(request, context)),
+    repairImage: bind(catalog.RepairImageRequest, (request, context) => service.repairImage(request, context)),
+    restoreImage: bind(catalog.RestoreImageRequest, (request, context) => service.restoreImage(request, context)),
+    reportLocation: bind(catalog.ReportLocationRequest, (request, context) => service.reportLocation(request, context)),
+    endImageRepair: bind(catalog.EndImageRepairRequest, (request, context) => service.endImageRepair(request, context)),
     abortUpload: bind(catalog.AbortUploadRequest, (request, context) => service.abortUpload(request, context)),
   };
 }

@@ -2,7 +2,9 @@
 import { ServiceError } from '../base/service-error.js';
 import type { RequestedChange } from '../application/update-image.js';
 import type { ExpectedData } from '../domain/location-change.js';
+import type { Damage } from '../domain/location.js';
 import { checkText } from '../domain/text.js';
+import { LocationDigestState } from '../gen/oriel/catalog/v1/image.js';
 import type { ExpectedData as ExpectedDataMessage, LocationChange } from '../gen/oriel/catalog/v1/image_change.js';
 
 /** Turns a message into a change of locations. INVALID_ARGUMENT: it names none, or a value is out of form. */
@@ -35,6 +37,21 @@ export function expectedDataOf(message: ExpectedDataMessage | undefined): Expect
     throw new ServiceError('INVALID_ARGUMENT', 'validation_data: os_hash_algo and os_hash_value go together');
   if (checksum === '' && osHashAlgo === '') return null;
   return { checksum: textOrNull(checksum), osHashAlgo: textOrNull(osHashAlgo), osHashValue: textOrNull(osHashValue) };
+}
+
+/** What was found at a location. INVALID_ARGUMENT: no damage. */
+export function damageOf(found: LocationDigestState): Damage {
+  switch (found) {
+    case LocationDigestState.DAMAGED:
+      return 'damaged';
+    case LocationDigestState.MISSING:
+      return 'missing';
+    case LocationDigestState.VERIFIED:
+    case LocationDigestState.UNVERIFIED:
+    case LocationDigestState.UNSPECIFIED:
+    case LocationDigestState.UNRECOGNIZED:
+      throw new ServiceError('INVALID_ARGUMENT', 'found: expected damaged or missing');
+  }
 }
 
 const METADATA_MAX = 32;

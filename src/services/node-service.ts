@@ -22,6 +22,7 @@ import {
   type ListStoresRequest,
   type ListStoresResponse,
   type PartStatus,
+  type ScrubStatus,
   type StoreDetail,
   type WatchEventsRequest,
   type WatchEventsResponse,
@@ -45,6 +46,8 @@ export interface NodeFacts {
   readonly cluster: ClusterMethods;
   readonly feed: EventFeed;
   readonly cache: CacheMethods;
+  /** How far the node has come with checking what it keeps. */
+  readonly scrub: () => ScrubStatus;
 }
 
 const KINDS = {
@@ -72,6 +75,7 @@ export class NodeService {
       startedAt: new Date(this.#facts.startedAtMs),
       ready: parts.every(({ ok }) => ok),
       parts: [...parts],
+      scrub: this.#facts.scrub(),
     };
   }
 

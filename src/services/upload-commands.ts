@@ -1,8 +1,7 @@
-import type { NodeId, StoreId, UploadId } from '../base/brand.js';
+import type { NodeId } from '../base/brand.js';
 import { asUploadId } from '../base/brand.js';
 import { assert } from '../base/assert.js';
 import type { UploadCommands } from '../application/ports/upload-commands.js';
-import type { ImageData } from '../domain/image.js';
 import type { CatalogService } from './catalog-service.js';
 import type { Image as ImageMessage } from '../gen/oriel/catalog/v1/image.js';
 import type { ServiceContext } from './service-context.js';
@@ -10,6 +9,9 @@ import { commitMessageOf } from './upload-message.js';
 
 /** The part of the catalog's interface that a node uses for uploads; a client of a remote catalog has it, too. */
 export type UploadMethods = Pick<CatalogService, 'beginUpload' | 'commitUpload' | 'abortUpload'>;
+
+type BeginRequest = Parameters<UploadCommands<ImageMessage>['begin']>[0];
+type CommitRequest = Parameters<UploadCommands<ImageMessage>['commit']>[0];
 
 /** Sends the commands of one caller's upload to the catalog, as this node. */
 export function uploadCommands(
@@ -26,8 +28,8 @@ export function uploadCommands(
     answeredAt: (freshness) => callerContext.answeredAt(freshness),
   };
   return {
-    async begin(request: { imageId: string; storeId: StoreId; declaredSizeBytes: number | undefined; copy: boolean }) {
-      const { declaredSizeBytes } = request;
+    async begin(request: BeginRequest) {
+      const { declaredSizeBytes, replaces = '' } = request;
       const begun = await catalog.beginUpload(
         {
           imageId: request.imageId,
@@ -35,6 +37,7 @@ export function uploadCommands(
           store: request.storeId,
           declaredSize: declaredSizeBytes === undefined ? undefined : BigInt(declaredSizeBytes),
           copy: request.copy,
+          replaces,
         },
         context,
       );
@@ -45,12 +48,12 @@ export function uploadCommands(
         maxSizeBytes: Number(begun.maxSize),
       };
     },
-    async commit({ imageId, uploadId, data }: { imageId: string; uploadId: UploadId; data: ImageData }) {
-      const { image } = await catalog.commitUpload(commitMessageOf({ imageId, uploadId }, data), context);
+    async commit({ imageId, uploadId, data, replaces = '' }: CommitRequest) {
+      const { image } = await catalog.commitUpload(commitMessageOf({ imageId, uploadId, replaces }, data), context);
       assert(image !== undefined, 'CommitUpload returns the image');
       return image;
     },
-    async abort(lease: { imageId: string; uploadId: UploadId }) {
+    async abort(lease: Pick<CommitRequest, 'imageId' | 'uploadId'>) {
       await catalog.abortUpload(lease, context);
     },
   };

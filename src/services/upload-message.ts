@@ -24,7 +24,10 @@ export function uploadedDataOf(message: CommitUploadRequest): ImageData {
 }
 
 /** Turns the data of an image into the message that commits it. */
-export function commitMessageOf(lease: { imageId: string; uploadId: string }, data: ImageData): CommitUploadRequest {
+export function commitMessageOf(
+  lease: { imageId: string; uploadId: string; replaces: string },
+  data: ImageData,
+): CommitUploadRequest {
   const [location] = data.locations;
   assert(location !== undefined, 'uploaded data has a location');
   return {

@@ -88,6 +88,7 @@ const ACTIVE: ImageState & { readonly status: 'active' } = {
         metadata: new Map(),
         digest: 'unverified',
         created: false,
+        damage: 'missing',
       },
     ],
     fileMap: { storeId: 'file' as StoreId, key: 'a/b.map' as ObjectKey, sizeBytes: 2 ** 40, sha256: 'e'.repeat(64) },
@@ -307,6 +308,42 @@ export function catalogCases(open: OpenCatalog): void {
       expect(await catalog.read((reader) => reader.work('other' as NodeId, undefined, 3))).toEqual([]);
       await write(...works.slice(1).map((work) => ({ kind: 'remove-work', work }) as const));
       expect(await catalog.read((reader) => reader.work(NODE, undefined, 3))).toEqual([works[0]]);
+    });
+
+    test('images are walked through by id in any status', async () => {
+      const [first, second] = [image(ID), image(OTHER, {}, ACTIVE)];
+      await write({ kind: 'insert-image', image: first }, { kind: 'insert-image', image: second });
+      await write({ kind: 'delete-image', before: first, deletedAtMs: 5, members: [] });
+      const pages = await catalog.read((reader) => [
+        reader.imagesAfter(undefined, 1).map(({ id, status }) => [id, status]),
+        reader.imagesAfter(ID, 5),
+        reader.imagesAfter(OTHER, 5),
+      ]);
+      expect(pages).toEqual([[[ID, 'deleted']], [second], []]);
+    });
+
+    test('a deletion that is delayed is told as one, once, and found when it is due', async () => {
+      const before = image(ID, {}, ACTIVE);
+      await write({ kind: 'insert-image', image: before });
+      const pending: Image = { ...image(ID, { version: 2, updatedAtMs: 50 }), ...ACTIVE, status: 'pending_delete' };
+      await write({ kind: 'update-image', before, after: pending, members: [Q] });
+      const due = (beforeMs: number) => catalog.read((reader) => reader.pendingDeletes(beforeMs, 10));
+      expect([await due(50), await due(51)]).toEqual([[], [ID]]);
+      expect(await catalog.listImages(EVERYTHING)).toEqual([]);
+      const active: Image = { ...image(ID, { version: 3 }), ...ACTIVE };
+      await write({ kind: 'update-image', before: pending, after: active });
+      const again: Image = { ...pending, version: 4, updatedAtMs: 60 };
+      await write({ kind: 'update-image', before: active, after: again, members: [] });
+      await write({ kind: 'delete-image', before: again, deletedAtMs: 70, members: [] });
+      expect(await due(1000)).toEqual([]);
+      const told = await catalog.read((reader) => reader.changes(0, 10).flatMap(({ events }) => events));
+      expect(told.map(({ kind }) => kind)).toEqual([
+        'image-created',
+        'image-deleted',
+        'image-created',
+        'image-deleted',
+      ]);
+      expect(told[1]).toMatchObject({ imageId: ID, version: 2, members: [Q] });
     });
 
     test('uploads are leased and ended once; garbage is a set', async () => {

@@ -73,7 +73,9 @@ describe('at an HTTP mirror', () => {
     expect([added.code, added.stderr]).toEqual([0, '']);
     expect(JSON.parse(added.stdout)).toMatchObject({ status: 'active', size: BYTES.length });
     const listed = await runOriel(['image', 'locations', image.id, ...to]);
-    expect(listed.stdout).toMatch(/^STORE +DIGEST +URL\nweb +unverified +http:\S+\/pub\/a\.raw\n$/);
+    expect(listed.stdout).toMatch(
+      /^STATE +STORE +NODE +OURS +URL\n(un)?verified +web +\S+ +no +http:\S+\/pub\/a\.raw\n$/,
+    );
     const json = await runOriel(['image', 'locations', image.id, '--json', ...to]);
     expect(JSON.parse(json.stdout)).toMatchObject([{ store: 'web', url, metadata: { rack: '7' } }]);
   });

@@ -7,6 +7,7 @@ import { BackgroundWork } from '../../src/application/background-work.js';
 import { createImage } from '../../src/application/create-image.js';
 import type { DataContext } from '../../src/application/data-context.js';
 import { deleteImage } from '../../src/application/delete-image.js';
+import { DamageReports } from '../../src/application/damage-reports.js';
 import { FailedLocations } from '../../src/application/failed-locations.js';
 import { FileMaps } from '../../src/application/file-maps.js';
 import { forgetGarbage } from '../../src/application/forget-garbage.js';
@@ -106,6 +107,8 @@ function contextOver(stores: StoreRegistry): DataContext {
   const commands = {
     abortUpload: () => Promise.reject(new Error('no upload runs in this test')),
     forgetGarbage: (rows: readonly Garbage[]) => forgetGarbage({ catalog, ids }, rows),
+    reportLocation: () => Promise.reject(new Error('no damage is met in this test')),
+    endRepair: () => Promise.reject(new Error('nothing is repaired in this test')),
   };
   return {
     ...{ catalog, clock, ids, protection: NO_PROTECTION, turns: new ImageTurns() },
@@ -113,6 +116,7 @@ function contextOver(stores: StoreRegistry): DataContext {
     ...{ ...readable, site: 'here', locationStrategy: 'local-first', failed, latency: new SourceLatency(clock) },
     ...{ maps: new FileMaps({ ...readable, failed, log }), unitDigest },
     ...{ verified: new VerifiedUnits(), digester, uploads: new RunningUploads(), log, commands, cached: null },
+    damage: new DamageReports({ ...readable, commands, log }),
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed: true, stores, commands, log }),
     ...{ hashingAlgorithm: 'sha512', formatMatch: 'strict', secureHash: true, hashAttempts: 2 },
   };

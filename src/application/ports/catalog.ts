@@ -40,6 +40,7 @@ export interface Garbage {
  * - `insert-image`: fails with ALREADY_EXISTS when the id is in use or was used by a deleted image.
  * - `update-image`: writes what differs between `before` and `after` (columns, tags, properties, locations); fails with
  *   VERSION_CONFLICT unless the stored version and status are those of `before`. `after.version` is `before.version + 1`.
+ *   `members` are told when the image is deleted so.
  * - `delete-image`: turns the row into a tombstone (status deleted) and drops tags, properties, members, locations; same
  *   guard as update-image. `members` are told of it.
  * - `require-image`: changes nothing; fails with VERSION_CONFLICT unless the stored version is this one.
@@ -52,7 +53,12 @@ export interface Garbage {
  */
 export type Effect =
   | { readonly kind: 'insert-image'; readonly image: Image }
-  | { readonly kind: 'update-image'; readonly before: Image; readonly after: Image }
+  | {
+      readonly kind: 'update-image';
+      readonly before: Image;
+      readonly after: Image;
+      readonly members?: readonly ProjectId[];
+    }
   | {
       readonly kind: 'delete-image';
       readonly before: Image;
@@ -110,6 +116,10 @@ export interface CatalogReader {
   /** At most `limit` pieces of work that the node has, in a fixed order, after this one. */
   work(nodeId: NodeId, after: WorkName | undefined, limit: number): readonly ImageWork[];
   workOf(name: WorkName): ImageWork | undefined;
+  /** At most `limit` images in any status, deleted ones too, ordered by id, after this one. */
+  imagesAfter(after: ImageId | undefined, limit: number): readonly Image[];
+  /** At most `limit` images that await their deletion and were not changed since, the oldest first. */
+  pendingDeletes(changedBeforeMs: number, limit: number): readonly ImageId[];
   /** The nodes of the cluster, ordered by site and id. */
   nodes(): readonly ClusterNode[];
   node(id: NodeId): ClusterNode | undefined;

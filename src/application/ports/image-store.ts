@@ -13,6 +13,13 @@ export interface ByteRange {
   readonly lengthBytes: number;
 }
 
+/** An object as a store lists it. */
+export interface StoredObject {
+  readonly key: ObjectKey;
+  /** When it was written last, in milliseconds since 1970. */
+  readonly modifiedAtMs: number;
+}
+
 export interface Capacity {
   readonly totalBytes: number;
   readonly freeBytes: number;
@@ -41,6 +48,11 @@ export interface ImageStore {
   versionOf?(key: ObjectKey): Promise<string | undefined>;
   /** Removes an object; false when there was none. Removes what an interrupted `put` of this key left, too. */
   delete(key: ObjectKey): Promise<boolean>;
+  /**
+   * The objects of the store whose keys are of the form of ours, in no order; what else lies there is passed over. Absent: the store
+   * may be shared with others, or does not list.
+   */
+  list?(): AsyncIterable<StoredObject>;
   /** undefined: the store does not say how much fits; a put finds out. */
   capacity(): Promise<Capacity | undefined>;
   /** Rejects with UNAVAILABLE, saying why, when the store cannot take or give data. */

@@ -12,12 +12,19 @@ export interface UploadCommands<Result> {
     readonly declaredSizeBytes: number | undefined;
     /** It is a copy of an active image into another store. */
     readonly copy: boolean;
+    /** The copy takes the place of this location, which is damaged. */
+    readonly replaces?: string;
   }): Promise<{
     readonly uploadId: UploadId;
     readonly diskFormat: string;
     readonly containerFormat: string;
     readonly maxSizeBytes: number;
   }>;
-  commit(request: { readonly imageId: string; readonly uploadId: UploadId; readonly data: ImageData }): Promise<Result>;
+  commit(request: {
+    readonly imageId: string;
+    readonly uploadId: UploadId;
+    readonly data: ImageData;
+    readonly replaces?: string;
+  }): Promise<Result>;
   abort(request: { readonly imageId: string; readonly uploadId: UploadId }): Promise<void>;
 }

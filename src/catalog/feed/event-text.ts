@@ -30,11 +30,16 @@ function eventOf(effect: Effect): readonly (readonly Cell[])[] {
       return [['c', effect.image.id, effect.image.version, effect.image.status]];
     case 'update-image': {
       const { before, after } = effect;
+      // An image whose deletion is delayed is deleted to everyone, and new again when it comes back.
+      if (after.status === 'pending_delete' && before.status !== after.status)
+        return [['d', after.id, after.version, ...(effect.members ?? [])]];
+      if (before.status === 'pending_delete') return [['c', after.id, after.version, after.status]];
       const same = before.owner === after.owner && before.visibility === after.visibility;
       const event = ['u', after.id, after.version, after.status];
       return [same ? event : [...event, before.owner, before.visibility]];
     }
     case 'delete-image':
+      if (effect.before.status === 'pending_delete') return [];
       return [['d', effect.before.id, effect.before.version + 1, ...effect.members]];
     case 'insert-member':
       return [['mc', effect.member.imageId, effect.member.memberId, effect.member.status]];

@@ -38,11 +38,15 @@ export function pooledCatalog(pool: NodePool, positions: CallerPositions): Catal
     listImageLocations: read(({ catalog }) => catalog.listImageLocations.bind(catalog)),
     addImageLocation: write(({ catalog }) => catalog.addImageLocation.bind(catalog)),
     removeImageFromStore: write(({ catalog }) => catalog.removeImageFromStore.bind(catalog)),
+    repairImage: write(({ catalog }) => catalog.repairImage.bind(catalog)),
+    restoreImage: write(({ catalog }) => catalog.restoreImage.bind(catalog)),
     // A node's own calls: what they do is bound to the node, so the one that is asked answers.
     beginUpload: once(pool, ({ catalog }) => catalog.beginUpload.bind(catalog)),
     commitUpload: once(pool, ({ catalog }) => catalog.commitUpload.bind(catalog)),
     abortUpload: once(pool, ({ catalog }) => catalog.abortUpload.bind(catalog)),
     forgetGarbage: once(pool, ({ catalog }) => catalog.forgetGarbage.bind(catalog)),
+    reportLocation: once(pool, ({ catalog }) => catalog.reportLocation.bind(catalog)),
+    endImageRepair: once(pool, ({ catalog }) => catalog.endImageRepair.bind(catalog)),
   };
 }
 

@@ -11,7 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ObjectKey } from '../../base/brand.js';
+import { asObjectKey, type ObjectKey } from '../../base/brand.js';
 
 export interface ObjectPlace {
   /** The folder of the object. */
@@ -30,6 +30,11 @@ export function objectsFolder(root: string): string {
 /** The folder of unfinished files. */
 export function temporaryFolder(root: string): string {
   return join(root, 'tmp');
+}
+
+/** The key of the object that has this file name; undefined: no key is named so. */
+export function keyNamed(name: string): ObjectKey | undefined {
+  return asObjectKey(name.replaceAll('~', '/'));
 }
 
 /** Where the object with this key lies. */

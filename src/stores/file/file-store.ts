@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, link, lstat, open, readdir, realpath, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { ByteRange, Capacity, ImageStore, PutOptions } from '../../application/ports/image-store.js';
+import type { ByteRange, Capacity, ImageStore, PutOptions, StoredObject } from '../../application/ports/image-store.js';
 import type { ObjectKey, StoreId } from '../../base/brand.js';
 import { ServiceError } from '../../base/service-error.js';
 import { MIB } from '../../base/units.js';
@@ -11,7 +11,7 @@ import { makeDurableFolder, syncFolder } from '../../hostfs/folder.js';
 import { errnoOf, wrapFsError, wrappingFsErrors } from '../../hostfs/fs-error.js';
 import { readAhead } from '../../hostfs/read-ahead.js';
 import { SparseWriter } from '../../hostfs/sparse-writer.js';
-import { type ObjectPlace, objectsFolder, placeOf, temporaryFolder } from './file-layout.js';
+import { keyNamed, type ObjectPlace, objectsFolder, placeOf, temporaryFolder } from './file-layout.js';
 import { pullSource } from '../pull-source.js';
 import { SpaceBudget } from './space-budget.js';
 
@@ -144,6 +144,16 @@ class FileStore implements ImageStore {
     });
   }
 
+  async *list(): AsyncGenerator<StoredObject> {
+    const root = objectsFolder(this.#root);
+    for (const first of await this.#names(root))
+      for (const second of await this.#names(join(root, first)))
+        for (const name of await this.#names(join(root, first, second))) {
+          const object = await this.#stored(join(root, first, second, name), name);
+          if (object !== undefined) yield object;
+        }
+  }
+
   async capacity(): Promise<Capacity> {
     return wrappingFsErrors(this.#doing('asking for free space'), () => this.#space.capacity());
   }
@@ -201,6 +211,22 @@ class FileStore implements ImageStore {
       await writer.settle();
       await file.close();
     }
+  }
+
+  /** The names in a folder of objects; none when it is no folder, or a symbolic link. */
+  async #names(folder: string): Promise<readonly string[]> {
+    return wrappingFsErrors(this.#doing('listing'), async () => {
+      const found = await lstat(folder).catch(undefinedWhenMissing);
+      return found?.isDirectory() === true ? await readdir(folder) : [];
+    });
+  }
+
+  /** The object that this file is; undefined: it is somebody else's, or gone by now. */
+  async #stored(path: string, name: string): Promise<StoredObject | undefined> {
+    const key = keyNamed(name);
+    if (key === undefined || placeOf(this.#root, key).path !== path) return undefined;
+    const found = await wrappingFsErrors(this.#doing('listing'), () => lstat(path).catch(undefinedWhenMissing));
+    return found?.isFile() === true ? { key, modifiedAtMs: found.mtimeMs } : undefined;
   }
 
   /** Gives the finished file its name, unless that is taken. A link never replaces anything, a rename would. */

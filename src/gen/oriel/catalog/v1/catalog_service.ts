@@ -15,6 +15,10 @@ import {
   imageVisibilityFromJSON,
   imageVisibilityToJSON,
   imageVisibilityToNumber,
+  LocationDigestState,
+  locationDigestStateFromJSON,
+  locationDigestStateToJSON,
+  locationDigestStateToNumber,
   MemberStatus,
   memberStatusFromJSON,
   memberStatusToJSON,
@@ -350,6 +354,8 @@ export interface BeginUploadRequest {
     | undefined;
   /** The node copies the data of an active image into the store. */
   copy: boolean;
+  /** The copy takes the place of this location of the node's, which is damaged; empty: of none. */
+  replaces: string;
 }
 
 /** Holds the lease of an upload. */
@@ -400,6 +406,8 @@ export interface CommitUploadRequest {
   osHashAlgo: string;
   /** The digest of the bytes, lower-case hex. */
   osHashValue: string;
+  /** The damaged location that the copy takes the place of, as in BeginUploadRequest. */
+  replaces: string;
 }
 
 /** Holds the active image. */
@@ -430,6 +438,68 @@ export interface ForgetGarbageRequest {
 
 /** Says that they are forgotten. */
 export interface ForgetGarbageResponse {
+}
+
+/** Asks to have the data of an image checked and repaired. */
+export interface RepairImageRequest {
+  /** The image. */
+  imageId: string;
+  /** Makes a repeated request happen once; at most 128 characters. */
+  requestId: string;
+}
+
+/** Says that the nodes will look. */
+export interface RepairImageResponse {
+  /** The locations as they are known now. */
+  locations: ImageLocation[];
+}
+
+/** Asks to have a deleted image back. */
+export interface RestoreImageRequest {
+  /** The image. */
+  id: string;
+  /** Makes a repeated request happen once; at most 128 characters. */
+  requestId: string;
+}
+
+/** Holds the restored image. */
+export interface RestoreImageResponse {
+  /** The image, active. */
+  image?: Image | undefined;
+}
+
+/** Tells what was found at a location. */
+export interface ReportLocationRequest {
+  /** The node that found it. */
+  nodeId: string;
+  /** The image. */
+  imageId: string;
+  /** The location. */
+  locationId: string;
+  /** The key of its object, by which the location is still the same. */
+  key: string;
+  /** What was found: damaged or missing. */
+  found: LocationDigestState;
+}
+
+/** Says what came of a report. */
+export interface ReportLocationResponse {
+  /** The location is marked now. False: the image has no such location any more, or its own node was asked to look. */
+  marked: boolean;
+}
+
+/** Says that a node can do no more for an image now. */
+export interface EndImageRepairRequest {
+  /** The node. */
+  nodeId: string;
+  /** The image. */
+  imageId: string;
+  /** The version of the image that the node looked at; 0: there is no such image. At another version the node looks again. */
+  imageVersion: bigint;
+}
+
+/** Says that it was noted. */
+export interface EndImageRepairResponse {
 }
 
 function createBaseCreateImageRequest(): CreateImageRequest {
@@ -3680,7 +3750,7 @@ export const RemoveImageFromStoreResponse: MessageFns<RemoveImageFromStoreRespon
 };
 
 function createBaseBeginUploadRequest(): BeginUploadRequest {
-  return { imageId: "", nodeId: "", store: "", declaredSize: undefined, copy: false };
+  return { imageId: "", nodeId: "", store: "", declaredSize: undefined, copy: false, replaces: "" };
 }
 
 export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
@@ -3702,6 +3772,9 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
     }
     if (message.copy !== false) {
       writer.uint32(40).bool(message.copy);
+    }
+    if (message.replaces !== "") {
+      writer.uint32(50).string(message.replaces);
     }
     return writer;
   },
@@ -3759,6 +3832,14 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
             message.copy = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.replaces = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3790,6 +3871,7 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
         ? BigInt(object.declared_size)
         : undefined,
       copy: isSet(object.copy) ? globalThis.Boolean(object.copy) : false,
+      replaces: isSet(object.replaces) ? globalThis.String(object.replaces) : "",
     };
   },
 
@@ -3810,6 +3892,9 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
     if (message.copy !== false) {
       obj.copy = message.copy;
     }
+    if (message.replaces !== "") {
+      obj.replaces = message.replaces;
+    }
     return obj;
   },
 
@@ -3825,6 +3910,7 @@ export const BeginUploadRequest: MessageFns<BeginUploadRequest> = {
       ? BigInt(object.declaredSize)
       : undefined;
     message.copy = object.copy ?? false;
+    message.replaces = object.replaces ?? "";
     return message;
   },
 };
@@ -4067,6 +4153,7 @@ function createBaseCommitUploadRequest(): CommitUploadRequest {
     checksum: "",
     osHashAlgo: "",
     osHashValue: "",
+    replaces: "",
   };
 }
 
@@ -4098,6 +4185,9 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
     }
     if (message.osHashValue !== "") {
       writer.uint32(66).string(message.osHashValue);
+    }
+    if (message.replaces !== "") {
+      writer.uint32(74).string(message.replaces);
     }
     return writer;
   },
@@ -4179,6 +4269,14 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
             message.osHashValue = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.replaces = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4225,6 +4323,7 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
         : isSet(object.os_hash_value)
         ? globalThis.String(object.os_hash_value)
         : "",
+      replaces: isSet(object.replaces) ? globalThis.String(object.replaces) : "",
     };
   },
 
@@ -4254,6 +4353,9 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
     if (message.osHashValue !== "") {
       obj.osHashValue = message.osHashValue;
     }
+    if (message.replaces !== "") {
+      obj.replaces = message.replaces;
+    }
     return obj;
   },
 
@@ -4276,6 +4378,7 @@ export const CommitUploadRequest: MessageFns<CommitUploadRequest> = {
     message.checksum = object.checksum ?? "";
     message.osHashAlgo = object.osHashAlgo ?? "";
     message.osHashValue = object.osHashValue ?? "";
+    message.replaces = object.replaces ?? "";
     return message;
   },
 };
@@ -4635,6 +4738,708 @@ export const ForgetGarbageResponse: MessageFns<ForgetGarbageResponse> = {
   },
 };
 
+function createBaseRepairImageRequest(): RepairImageRequest {
+  return { imageId: "", requestId: "" };
+}
+
+export const RepairImageRequest: MessageFns<RepairImageRequest> = {
+  encode(message: RepairImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.imageId !== "") {
+      writer.uint32(10).string(message.imageId);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RepairImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepairImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RepairImageRequest {
+    return {
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RepairImageRequest): unknown {
+    const obj: any = {};
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RepairImageRequest>): RepairImageRequest {
+    return RepairImageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RepairImageRequest>): RepairImageRequest {
+    const message = createBaseRepairImageRequest();
+    message.imageId = object.imageId ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseRepairImageResponse(): RepairImageResponse {
+  return { locations: [] };
+}
+
+export const RepairImageResponse: MessageFns<RepairImageResponse> = {
+  encode(message: RepairImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.locations) {
+      ImageLocation.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RepairImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepairImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.locations.push(ImageLocation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RepairImageResponse {
+    return {
+      locations: globalThis.Array.isArray(object?.locations)
+        ? object.locations.map((e: any) => ImageLocation.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: RepairImageResponse): unknown {
+    const obj: any = {};
+    if (message.locations?.length) {
+      obj.locations = message.locations.map((e) => ImageLocation.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RepairImageResponse>): RepairImageResponse {
+    return RepairImageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RepairImageResponse>): RepairImageResponse {
+    const message = createBaseRepairImageResponse();
+    message.locations = object.locations?.map((e) => ImageLocation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRestoreImageRequest(): RestoreImageRequest {
+  return { id: "", requestId: "" };
+}
+
+export const RestoreImageRequest: MessageFns<RestoreImageRequest> = {
+  encode(message: RestoreImageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(18).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestoreImageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestoreImageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RestoreImageRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RestoreImageRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RestoreImageRequest>): RestoreImageRequest {
+    return RestoreImageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RestoreImageRequest>): RestoreImageRequest {
+    const message = createBaseRestoreImageRequest();
+    message.id = object.id ?? "";
+    message.requestId = object.requestId ?? "";
+    return message;
+  },
+};
+
+function createBaseRestoreImageResponse(): RestoreImageResponse {
+  return { image: undefined };
+}
+
+export const RestoreImageResponse: MessageFns<RestoreImageResponse> = {
+  encode(message: RestoreImageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.image !== undefined) {
+      Image.encode(message.image, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RestoreImageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRestoreImageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.image = Image.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RestoreImageResponse {
+    return { image: isSet(object.image) ? Image.fromJSON(object.image) : undefined };
+  },
+
+  toJSON(message: RestoreImageResponse): unknown {
+    const obj: any = {};
+    if (message.image !== undefined) {
+      obj.image = Image.toJSON(message.image);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RestoreImageResponse>): RestoreImageResponse {
+    return RestoreImageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RestoreImageResponse>): RestoreImageResponse {
+    const message = createBaseRestoreImageResponse();
+    message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
+    return message;
+  },
+};
+
+function createBaseReportLocationRequest(): ReportLocationRequest {
+  return { nodeId: "", imageId: "", locationId: "", key: "", found: LocationDigestState.UNSPECIFIED };
+}
+
+export const ReportLocationRequest: MessageFns<ReportLocationRequest> = {
+  encode(message: ReportLocationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.imageId !== "") {
+      writer.uint32(18).string(message.imageId);
+    }
+    if (message.locationId !== "") {
+      writer.uint32(26).string(message.locationId);
+    }
+    if (message.key !== "") {
+      writer.uint32(34).string(message.key);
+    }
+    if (message.found !== LocationDigestState.UNSPECIFIED) {
+      writer.uint32(40).int32(locationDigestStateToNumber(message.found));
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportLocationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportLocationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.locationId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.found = locationDigestStateFromJSON(reader.int32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportLocationRequest {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      locationId: isSet(object.locationId)
+        ? globalThis.String(object.locationId)
+        : isSet(object.location_id)
+        ? globalThis.String(object.location_id)
+        : "",
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      found: isSet(object.found) ? locationDigestStateFromJSON(object.found) : LocationDigestState.UNSPECIFIED,
+    };
+  },
+
+  toJSON(message: ReportLocationRequest): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.locationId !== "") {
+      obj.locationId = message.locationId;
+    }
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.found !== LocationDigestState.UNSPECIFIED) {
+      obj.found = locationDigestStateToJSON(message.found);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReportLocationRequest>): ReportLocationRequest {
+    return ReportLocationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReportLocationRequest>): ReportLocationRequest {
+    const message = createBaseReportLocationRequest();
+    message.nodeId = object.nodeId ?? "";
+    message.imageId = object.imageId ?? "";
+    message.locationId = object.locationId ?? "";
+    message.key = object.key ?? "";
+    message.found = object.found ?? LocationDigestState.UNSPECIFIED;
+    return message;
+  },
+};
+
+function createBaseReportLocationResponse(): ReportLocationResponse {
+  return { marked: false };
+}
+
+export const ReportLocationResponse: MessageFns<ReportLocationResponse> = {
+  encode(message: ReportLocationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.marked !== false) {
+      writer.uint32(8).bool(message.marked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportLocationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportLocationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.marked = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportLocationResponse {
+    return { marked: isSet(object.marked) ? globalThis.Boolean(object.marked) : false };
+  },
+
+  toJSON(message: ReportLocationResponse): unknown {
+    const obj: any = {};
+    if (message.marked !== false) {
+      obj.marked = message.marked;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReportLocationResponse>): ReportLocationResponse {
+    return ReportLocationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReportLocationResponse>): ReportLocationResponse {
+    const message = createBaseReportLocationResponse();
+    message.marked = object.marked ?? false;
+    return message;
+  },
+};
+
+function createBaseEndImageRepairRequest(): EndImageRepairRequest {
+  return { nodeId: "", imageId: "", imageVersion: 0n };
+}
+
+export const EndImageRepairRequest: MessageFns<EndImageRepairRequest> = {
+  encode(message: EndImageRepairRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.imageId !== "") {
+      writer.uint32(18).string(message.imageId);
+    }
+    if (message.imageVersion !== 0n) {
+      if (BigInt.asUintN(64, message.imageVersion) !== message.imageVersion) {
+        throw new globalThis.Error("value provided for field message.imageVersion of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.imageVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndImageRepairRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndImageRepairRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.imageId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.imageVersion = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EndImageRepairRequest {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      imageId: isSet(object.imageId)
+        ? globalThis.String(object.imageId)
+        : isSet(object.image_id)
+        ? globalThis.String(object.image_id)
+        : "",
+      imageVersion: isSet(object.imageVersion)
+        ? BigInt(object.imageVersion)
+        : isSet(object.image_version)
+        ? BigInt(object.image_version)
+        : 0n,
+    };
+  },
+
+  toJSON(message: EndImageRepairRequest): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.imageId !== "") {
+      obj.imageId = message.imageId;
+    }
+    if (message.imageVersion !== 0n) {
+      obj.imageVersion = message.imageVersion.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EndImageRepairRequest>): EndImageRepairRequest {
+    return EndImageRepairRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndImageRepairRequest>): EndImageRepairRequest {
+    const message = createBaseEndImageRepairRequest();
+    message.nodeId = object.nodeId ?? "";
+    message.imageId = object.imageId ?? "";
+    message.imageVersion = (object.imageVersion !== undefined && object.imageVersion !== null)
+      ? BigInt(object.imageVersion)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseEndImageRepairResponse(): EndImageRepairResponse {
+  return {};
+}
+
+export const EndImageRepairResponse: MessageFns<EndImageRepairResponse> = {
+  encode(_: EndImageRepairResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndImageRepairResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndImageRepairResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): EndImageRepairResponse {
+    return {};
+  },
+
+  toJSON(_: EndImageRepairResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<EndImageRepairResponse>): EndImageRepairResponse {
+    return EndImageRepairResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<EndImageRepairResponse>): EndImageRepairResponse {
+    const message = createBaseEndImageRepairResponse();
+    return message;
+  },
+};
+
 /**
  * Reads and changes the metadata of images.
  *
@@ -4800,6 +5605,24 @@ export const CatalogServiceDefinition = {
       responseStream: false,
       options: {},
     },
+    /** Has every node that keeps data of the image check it, and replace what is damaged; for administrators. */
+    repairImage: {
+      name: "RepairImage",
+      requestType: RepairImageRequest as typeof RepairImageRequest,
+      requestStream: false,
+      responseType: RepairImageResponse as typeof RepairImageResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Makes a deleted image active again whose data still awaits the scrubber; for administrators. */
+    restoreImage: {
+      name: "RestoreImage",
+      requestType: RestoreImageRequest as typeof RestoreImageRequest,
+      requestStream: false,
+      responseType: RestoreImageResponse as typeof RestoreImageResponse,
+      responseStream: false,
+      options: {},
+    },
     /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
     beginUpload: {
       name: "BeginUpload",
@@ -4833,6 +5656,24 @@ export const CatalogServiceDefinition = {
       requestType: ForgetGarbageRequest as typeof ForgetGarbageRequest,
       requestStream: false,
       responseType: ForgetGarbageResponse as typeof ForgetGarbageResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Tells what a node found at a location: its own is marked, of another's the owner is asked to look; node-only. */
+    reportLocation: {
+      name: "ReportLocation",
+      requestType: ReportLocationRequest as typeof ReportLocationRequest,
+      requestStream: false,
+      responseType: ReportLocationResponse as typeof ReportLocationResponse,
+      responseStream: false,
+      options: {},
+    },
+    /** Says that the calling node has looked at its data of an image, and can do no more for it now; node-only. */
+    endImageRepair: {
+      name: "EndImageRepair",
+      requestType: EndImageRepairRequest as typeof EndImageRepairRequest,
+      requestStream: false,
+      responseType: EndImageRepairResponse as typeof EndImageRepairResponse,
       responseStream: false,
       options: {},
     },
@@ -4919,6 +5760,16 @@ export interface CatalogServiceImplementation<CallContextExt = {}> {
     request: RemoveImageFromStoreRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<RemoveImageFromStoreResponse>>;
+  /** Has every node that keeps data of the image check it, and replace what is damaged; for administrators. */
+  repairImage(
+    request: RepairImageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<RepairImageResponse>>;
+  /** Makes a deleted image active again whose data still awaits the scrubber; for administrators. */
+  restoreImage(
+    request: RestoreImageRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<RestoreImageResponse>>;
   /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
   beginUpload(
     request: BeginUploadRequest,
@@ -4939,6 +5790,16 @@ export interface CatalogServiceImplementation<CallContextExt = {}> {
     request: ForgetGarbageRequest,
     context: CallContext & CallContextExt,
   ): Promise<DeepPartial<ForgetGarbageResponse>>;
+  /** Tells what a node found at a location: its own is marked, of another's the owner is asked to look; node-only. */
+  reportLocation(
+    request: ReportLocationRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<ReportLocationResponse>>;
+  /** Says that the calling node has looked at its data of an image, and can do no more for it now; node-only. */
+  endImageRepair(
+    request: EndImageRepairRequest,
+    context: CallContext & CallContextExt,
+  ): Promise<DeepPartial<EndImageRepairResponse>>;
 }
 
 export interface CatalogServiceClient<CallOptionsExt = {}> {
@@ -5021,6 +5882,16 @@ export interface CatalogServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<RemoveImageFromStoreRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<RemoveImageFromStoreResponse>;
+  /** Has every node that keeps data of the image check it, and replace what is damaged; for administrators. */
+  repairImage(
+    request: DeepPartial<RepairImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<RepairImageResponse>;
+  /** Makes a deleted image active again whose data still awaits the scrubber; for administrators. */
+  restoreImage(
+    request: DeepPartial<RestoreImageRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<RestoreImageResponse>;
   /** For nodes only: leases an upload to a node, and takes the queued image into saving, or a copy of an active one. */
   beginUpload(
     request: DeepPartial<BeginUploadRequest>,
@@ -5041,6 +5912,16 @@ export interface CatalogServiceClient<CallOptionsExt = {}> {
     request: DeepPartial<ForgetGarbageRequest>,
     options?: CallOptions & CallOptionsExt,
   ): Promise<ForgetGarbageResponse>;
+  /** Tells what a node found at a location: its own is marked, of another's the owner is asked to look; node-only. */
+  reportLocation(
+    request: DeepPartial<ReportLocationRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<ReportLocationResponse>;
+  /** Says that the calling node has looked at its data of an image, and can do no more for it now; node-only. */
+  endImageRepair(
+    request: DeepPartial<EndImageRepairRequest>,
+    options?: CallOptions & CallOptionsExt,
+  ): Promise<EndImageRepairResponse>;
 }
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;

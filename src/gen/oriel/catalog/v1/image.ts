@@ -217,6 +217,10 @@ export enum LocationDigestState {
   VERIFIED = "LOCATION_DIGEST_STATE_VERIFIED",
   /** UNVERIFIED - Nobody has read them to the end. */
   UNVERIFIED = "LOCATION_DIGEST_STATE_UNVERIFIED",
+  /** DAMAGED - They were found not to be what was stored. The location is read only when no other is left. */
+  DAMAGED = "LOCATION_DIGEST_STATE_DAMAGED",
+  /** MISSING - There is no object, or one of another size. The location is read only when no other is left. */
+  MISSING = "LOCATION_DIGEST_STATE_MISSING",
   UNRECOGNIZED = "UNRECOGNIZED",
 }
 
@@ -231,6 +235,12 @@ export function locationDigestStateFromJSON(object: any): LocationDigestState {
     case 2:
     case "LOCATION_DIGEST_STATE_UNVERIFIED":
       return LocationDigestState.UNVERIFIED;
+    case 3:
+    case "LOCATION_DIGEST_STATE_DAMAGED":
+      return LocationDigestState.DAMAGED;
+    case 4:
+    case "LOCATION_DIGEST_STATE_MISSING":
+      return LocationDigestState.MISSING;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -246,6 +256,10 @@ export function locationDigestStateToJSON(object: LocationDigestState): string {
       return "LOCATION_DIGEST_STATE_VERIFIED";
     case LocationDigestState.UNVERIFIED:
       return "LOCATION_DIGEST_STATE_UNVERIFIED";
+    case LocationDigestState.DAMAGED:
+      return "LOCATION_DIGEST_STATE_DAMAGED";
+    case LocationDigestState.MISSING:
+      return "LOCATION_DIGEST_STATE_MISSING";
     case LocationDigestState.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
@@ -260,6 +274,10 @@ export function locationDigestStateToNumber(object: LocationDigestState): number
       return 1;
     case LocationDigestState.UNVERIFIED:
       return 2;
+    case LocationDigestState.DAMAGED:
+      return 3;
+    case LocationDigestState.MISSING:
+      return 4;
     case LocationDigestState.UNRECOGNIZED:
     default:
       return -1;

@@ -286,6 +286,30 @@ export interface GetNodeStatusResponse {
   ready: boolean;
   /** The state of each part, such as catalog or store file. */
   parts: PartStatus[];
+  /** How far the node has come with checking what it keeps. */
+  scrub?: ScrubStatus | undefined;
+}
+
+/** How far a node has come with checking what it keeps; counts are since the process started. */
+export interface ScrubStatus {
+  /** When the pass began; unset: none has. */
+  passStartedAt?:
+    | Date
+    | undefined;
+  /** When the last pass ended; unset: none has since the process started, or one is under way. */
+  passEndedAt?:
+    | Date
+    | undefined;
+  /** Objects that were checked. */
+  objects: bigint;
+  /** Bytes that were read for it. */
+  bytes: bigint;
+  /** Locations of this node that were marked as damaged, by whoever found it. */
+  damaged: bigint;
+  /** Locations that were repaired. */
+  repaired: bigint;
+  /** Objects that nothing named, and that were removed. */
+  orphans: bigint;
 }
 
 /** The state of one part of a node. */
@@ -594,7 +618,7 @@ export const GetNodeStatusRequest: MessageFns<GetNodeStatusRequest> = {
 };
 
 function createBaseGetNodeStatusResponse(): GetNodeStatusResponse {
-  return { nodeId: "", site: "", version: "", startedAt: undefined, ready: false, parts: [] };
+  return { nodeId: "", site: "", version: "", startedAt: undefined, ready: false, parts: [], scrub: undefined };
 }
 
 export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
@@ -616,6 +640,9 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
     }
     for (const v of message.parts) {
       PartStatus.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.scrub !== undefined) {
+      ScrubStatus.encode(message.scrub, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -681,6 +708,14 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
             message.parts.push(PartStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.scrub = ScrubStatus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -709,6 +744,7 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
         : undefined,
       ready: isSet(object.ready) ? globalThis.Boolean(object.ready) : false,
       parts: globalThis.Array.isArray(object?.parts) ? object.parts.map((e: any) => PartStatus.fromJSON(e)) : [],
+      scrub: isSet(object.scrub) ? ScrubStatus.fromJSON(object.scrub) : undefined,
     };
   },
 
@@ -732,6 +768,9 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
     if (message.parts?.length) {
       obj.parts = message.parts.map((e) => PartStatus.toJSON(e));
     }
+    if (message.scrub !== undefined) {
+      obj.scrub = ScrubStatus.toJSON(message.scrub);
+    }
     return obj;
   },
 
@@ -746,6 +785,205 @@ export const GetNodeStatusResponse: MessageFns<GetNodeStatusResponse> = {
     message.startedAt = object.startedAt ?? undefined;
     message.ready = object.ready ?? false;
     message.parts = object.parts?.map((e) => PartStatus.fromPartial(e)) || [];
+    message.scrub = (object.scrub !== undefined && object.scrub !== null)
+      ? ScrubStatus.fromPartial(object.scrub)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseScrubStatus(): ScrubStatus {
+  return {
+    passStartedAt: undefined,
+    passEndedAt: undefined,
+    objects: 0n,
+    bytes: 0n,
+    damaged: 0n,
+    repaired: 0n,
+    orphans: 0n,
+  };
+}
+
+export const ScrubStatus: MessageFns<ScrubStatus> = {
+  encode(message: ScrubStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.passStartedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.passStartedAt), writer.uint32(10).fork()).join();
+    }
+    if (message.passEndedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.passEndedAt), writer.uint32(18).fork()).join();
+    }
+    if (message.objects !== 0n) {
+      if (BigInt.asUintN(64, message.objects) !== message.objects) {
+        throw new globalThis.Error("value provided for field message.objects of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.objects);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.damaged !== 0n) {
+      if (BigInt.asUintN(64, message.damaged) !== message.damaged) {
+        throw new globalThis.Error("value provided for field message.damaged of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.damaged);
+    }
+    if (message.repaired !== 0n) {
+      if (BigInt.asUintN(64, message.repaired) !== message.repaired) {
+        throw new globalThis.Error("value provided for field message.repaired of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.repaired);
+    }
+    if (message.orphans !== 0n) {
+      if (BigInt.asUintN(64, message.orphans) !== message.orphans) {
+        throw new globalThis.Error("value provided for field message.orphans of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.orphans);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScrubStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScrubStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.passStartedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.passEndedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.objects = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.damaged = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.repaired = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.orphans = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ScrubStatus {
+    return {
+      passStartedAt: isSet(object.passStartedAt)
+        ? fromJsonTimestamp(object.passStartedAt)
+        : isSet(object.pass_started_at)
+        ? fromJsonTimestamp(object.pass_started_at)
+        : undefined,
+      passEndedAt: isSet(object.passEndedAt)
+        ? fromJsonTimestamp(object.passEndedAt)
+        : isSet(object.pass_ended_at)
+        ? fromJsonTimestamp(object.pass_ended_at)
+        : undefined,
+      objects: isSet(object.objects) ? BigInt(object.objects) : 0n,
+      bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
+      damaged: isSet(object.damaged) ? BigInt(object.damaged) : 0n,
+      repaired: isSet(object.repaired) ? BigInt(object.repaired) : 0n,
+      orphans: isSet(object.orphans) ? BigInt(object.orphans) : 0n,
+    };
+  },
+
+  toJSON(message: ScrubStatus): unknown {
+    const obj: any = {};
+    if (message.passStartedAt !== undefined) {
+      obj.passStartedAt = message.passStartedAt.toISOString();
+    }
+    if (message.passEndedAt !== undefined) {
+      obj.passEndedAt = message.passEndedAt.toISOString();
+    }
+    if (message.objects !== 0n) {
+      obj.objects = message.objects.toString();
+    }
+    if (message.bytes !== 0n) {
+      obj.bytes = message.bytes.toString();
+    }
+    if (message.damaged !== 0n) {
+      obj.damaged = message.damaged.toString();
+    }
+    if (message.repaired !== 0n) {
+      obj.repaired = message.repaired.toString();
+    }
+    if (message.orphans !== 0n) {
+      obj.orphans = message.orphans.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ScrubStatus>): ScrubStatus {
+    return ScrubStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ScrubStatus>): ScrubStatus {
+    const message = createBaseScrubStatus();
+    message.passStartedAt = object.passStartedAt ?? undefined;
+    message.passEndedAt = object.passEndedAt ?? undefined;
+    message.objects = (object.objects !== undefined && object.objects !== null) ? BigInt(object.objects) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.damaged = (object.damaged !== undefined && object.damaged !== null) ? BigInt(object.damaged) : 0n;
+    message.repaired = (object.repaired !== undefined && object.repaired !== null) ? BigInt(object.repaired) : 0n;
+    message.orphans = (object.orphans !== undefined && object.orphans !== null) ? BigInt(object.orphans) : 0n;
     return message;
   },
 };

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { asImageId, asNodeId, asObjectKey, asStoreId } from '../base/brand.js';
+import { ServiceError } from '../base/service-error.js';
+import type { Location } from '../domain/location.js';
+import { DamageReports, type Suspect } from './damage-reports.js';
+import type { ImageStore } from './ports/image-store.js';
+import type { LocationReport } from './ports/node-commands.js';
+import { StoreRegistry } from './store-registry.js';
+
+const here = asNodeId('here');
+const imageId = asImageId('11111111-1111-4111-8111-111111111111') ?? expect.fail();
+const key = asObjectKey('x/u.data') ?? expect.fail();
+
+function suspect(id: string, changes: Partial<Location> = {}): Suspect {
+  const location: Location = {
+    ...{ id, nodeId: here, storeId: asStoreId('fast'), key, metadata: new Map(), digest: 'verified', created: true },
+    ...changes,
+  };
+  return { imageId, location, sizeBytes: 10 };
+}
+
+/** What `stat` finds may be set; `reports` fill as they are sent, and `answers` says what becomes of them. */
+function setUp() {
+  const reports: LocationReport[] = [];
+  const state = {
+    nowMs: 0,
+    stat: (): Promise<{ sizeBytes: number } | undefined> => Promise.resolve(undefined),
+    answer: (): Promise<boolean> => Promise.resolve(true),
+  };
+  const store: ImageStore = {
+    ...{ id: asStoreId('fast'), type: 'file', stat: () => state.stat(), url: () => '' },
+    ...{ put: () => Promise.reject(new Error('no')), delete: () => Promise.resolve(false) },
+    ...{ capacity: () => Promise.resolve(undefined), check: () => Promise.resolve() },
+    // eslint-disable-next-line @typescript-eslint/require-await -- it is never read.
+    async *read() {
+      throw new Error('no');
+    },
+  };
+  const registered = { store, description: '', weight: 0, properties: new Map<string, string>() };
+  const damage = new DamageReports({
+    ...{ nodeId: here, ownsUnnamed: true, peers: null, storeIdleMs: 1000 },
+    stores: new StoreRegistry([registered], store.id),
+    timer: { elapsedMs: () => state.nowMs, schedule: () => () => undefined },
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    commands: {
+      reportLocation: (report) => {
+        reports.push(report);
+        return state.answer();
+      },
+      ...{ abortUpload: () => Promise.resolve(), forgetGarbage: () => Promise.resolve() },
+      endRepair: () => Promise.resolve(),
+    },
+  });
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  };
+  return { damage, reports, state, settle };
+}
+
+describe('reports of damage', () => {
+  test('are one a location, whoever meets it, and another after a while', async () => {
+    const { damage, reports, state, settle } = setUp();
+    for (let reader = 0; reader < 1000; reader += 1) damage.note(suspect('a'), 'damaged');
+    await settle();
+    for (let reader = 0; reader < 1000; reader += 1) damage.note(suspect('a'), 'damaged');
+    await settle();
+    expect(reports).toEqual([{ imageId, locationId: 'a', key, found: 'damaged' }]);
+    expect(damage.marked).toBe(1);
+    state.nowMs = 61_000;
+    damage.note(suspect('a'), 'damaged');
+    expect(reports).toHaveLength(2);
+  });
+
+  test('are not made of what is marked already', async () => {
+    const { damage, reports, settle } = setUp();
+    damage.note(suspect('a', { damage: 'damaged' }), 'damaged');
+    await settle();
+    expect(reports).toEqual([]);
+  });
+
+  test('say that an object is missing only when its store answers so', async () => {
+    const { damage, reports, state, settle } = setUp();
+    state.stat = () => Promise.reject(new ServiceError('UNAVAILABLE', 'not mounted'));
+    damage.note(suspect('down'), 'missing');
+    state.stat = () => Promise.resolve({ sizeBytes: 10 });
+    damage.note(suspect('back again'), 'missing');
+    damage.note(suspect('not configured', { storeId: asStoreId('other') }), 'missing');
+    await settle();
+    expect(reports).toEqual([]);
+    state.stat = () => Promise.resolve({ sizeBytes: 9 });
+    damage.note(suspect('cut'), 'missing');
+    await settle();
+    expect(reports.map(({ locationId }) => locationId)).toEqual(['cut']);
+  });
+
+  test('are few at a time while the authority does not answer', async () => {
+    const { damage, reports, state, settle } = setUp();
+    state.answer = () => new Promise(() => undefined);
+    for (let index = 0; index < 100; index += 1) damage.note(suspect(`l${index}`), 'damaged');
+    await settle();
+    expect(reports).toHaveLength(8);
+  });
+});

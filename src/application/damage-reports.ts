@@ -1,0 +1,91 @@
+import type { ImageId } from '../base/brand.js';
+import type { Damage, Location } from '../domain/location.js';
+import { withIdleLimit } from './idle-limit.js';
+import type { Log } from './log.js';
+import type { ReadableStores } from './object-reads.js';
+import { isOwn } from './own-objects.js';
+import type { NodeCommands } from './ports/node-commands.js';
+
+/** So long nothing more is said of a location, however many readers meet it. */
+const SAID_MS = 60_000;
+/** Locations of which something was said lately. */
+const SAID_MAX = 1000;
+/** Reports under way; what is beyond is found again by the next reader. */
+const RUNNING_MAX = 8;
+
+interface ReportsContext extends ReadableStores {
+  readonly commands: NodeCommands;
+  readonly log: Log;
+}
+
+/** What is suspected of being damaged. */
+export interface Suspect {
+  readonly imageId: ImageId;
+  readonly location: Location;
+  /** Of the data. */
+  readonly sizeBytes: number;
+}
+
+/** Tells the authority of damage that readers of this node meet: one report a location, whoever meets it. */
+export class DamageReports {
+  readonly #context: ReportsContext;
+  /** When each was said, the longest ago first. */
+  readonly #said = new Map<string, number>();
+  #running = 0;
+  #marked = 0;
+
+  constructor(context: ReportsContext) {
+    this.#context = context;
+  }
+
+  /** Locations that were marked because of this node, since it started. */
+  get marked(): number {
+    return this.#marked;
+  }
+
+  /** A reader met this. Returns at once. */
+  note(suspect: Suspect, found: Damage): void {
+    const { imageId, location } = suspect;
+    if (location.damage !== undefined || this.#wasSaid(location.id) || this.#running >= RUNNING_MAX) return;
+    this.#said.set(location.id, this.#context.timer.elapsedMs());
+    this.#running += 1;
+    this.tell(suspect, found)
+      .catch((error: unknown) => {
+        const { id, storeId } = location;
+        this.#context.log.warn({ err: error, imageId, location: id, store: storeId }, 'damage not reported');
+      })
+      .finally(() => {
+        this.#running -= 1;
+      });
+  }
+
+  /** Tells the authority, if it is so. Reasons are those of the way to the authority, and UNAVAILABLE of the store. */
+  async tell(suspect: Suspect, found: Damage): Promise<void> {
+    if (found === 'missing' && !(await this.#isMissing(suspect))) return;
+    const { imageId, location } = suspect;
+    const { commands, log } = this.#context;
+    const { id: locationId, storeId, key, nodeId } = location;
+    const marked = await commands.reportLocation({ imageId, locationId, key, found });
+    if (!marked) return;
+    this.#marked += location.damage === found ? 0 : 1;
+    const fields = { imageId, location: locationId, store: storeId, node: nodeId, key, found };
+    log.error(fields, 'location marked: its data is not what was stored');
+  }
+
+  // A store that is not configured, or does not answer, says nothing about its objects.
+  async #isMissing({ location, sizeBytes }: Suspect): Promise<boolean> {
+    if (!isOwn(this.#context, location)) return true;
+    const store = this.#context.stores.get(location.storeId);
+    if (store === undefined) return false;
+    return (await withIdleLimit(store.stat(location.key), this.#context))?.sizeBytes !== sizeBytes;
+  }
+
+  #wasSaid(id: string): boolean {
+    const nowMs = this.#context.timer.elapsedMs();
+    for (const [oldest, atMs] of this.#said) {
+      if (nowMs - atMs < SAID_MS && this.#said.size <= SAID_MAX) break;
+      this.#said.delete(oldest);
+    }
+    return this.#said.has(id);
+  }
+}

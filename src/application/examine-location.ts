@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { failedWith } from '../base/service-error.js';
+import { UNIT_BYTES } from '../base/units.js';
+import { verifyUnit } from '../blocks/file-map.js';
+import type { ImageData } from '../domain/image.js';
+import { type Damage, type FileMapRef, type Location, mapBeside } from '../domain/location.js';
+import type { FileMaps } from './file-maps.js';
+import { withIdleLimit } from './idle-limit.js';
+import type { ReadableStores } from './object-reads.js';
+import type { ImageStore } from './ports/image-store.js';
+import { unitsOf } from './unit-stream.js';
+
+export interface ExamineContext extends ReadableStores {
+  readonly maps: FileMaps;
+  /** BLAKE3 of a unit. */
+  readonly unitDigest: (unit: Uint8Array) => Uint8Array;
+}
+
+export interface Examination {
+  readonly signal: AbortSignal;
+  /** Called with the bytes of each piece that was read; what is read next waits for it. */
+  readonly pace: (bytes: number) => Promise<void>;
+  /** Whether objects are read to their end, or only looked up. */
+  readonly whole: boolean;
+}
+
+/**
+ * Looks at the objects of a location in a store of this node, the map beside the data too. undefined: nothing is wrong, as far as
+ * can be told: without a map only the size can. UNAVAILABLE: the store does not answer; that is no damage.
+ */
+export async function examineLocation(
+  context: ExamineContext,
+  { data, location }: { readonly data: ImageData; readonly location: Location },
+  examination: Examination,
+): Promise<Damage | undefined> {
+  const store = context.stores.get(location.storeId);
+  // An operator who took the store out of the configuration may put it back.
+  if (store === undefined) return undefined;
+  const found = await withIdleLimit(store.stat(location.key), context);
+  if (found?.sizeBytes !== data.sizeBytes) return 'missing';
+  if (data.fileMap === null || !examination.whole) return undefined;
+  try {
+    const same =
+      (await isMapWhole(context, { store, location, fileMap: data.fileMap }, examination)) &&
+      (await isDataWhole(context, { store, location, data }, examination));
+    return same ? undefined : 'damaged';
+  } catch (error) {
+    // The file became shorter while it was read.
+    if (failedWith(error, 'DATA_CORRUPT')) return 'damaged';
+    throw error;
+  }
+}
+
+interface Part {
+  readonly store: ImageStore;
+  readonly location: Location;
+}
+
+async function isMapWhole(
+  context: ExamineContext,
+  { store, location, fileMap }: Part & { readonly fileMap: FileMapRef },
+  { signal, pace }: Examination,
+): Promise<boolean> {
+  const beside = mapBeside(location);
+  if (beside === undefined) return true;
+  const { sizeBytes, sha256 } = fileMap;
+  const found = await withIdleLimit(store.stat(beside.key), context);
+  if (found?.sizeBytes !== sizeBytes) return false;
+  const hash = createHash('sha256');
+  const source = store.read(beside.key, { offsetBytes: 0, lengthBytes: sizeBytes }, { signal });
+  for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, limit: context })) {
+    hash.update(unit);
+    await pace(unit.length);
+  }
+  return hash.digest('hex') === sha256;
+}
+
+async function isDataWhole(
+  context: ExamineContext,
+  { store, location, data }: Part & { readonly data: ImageData },
+  { signal, pace }: Examination,
+): Promise<boolean> {
+  const map = await context.maps.of(data);
+  if (map === null) return true;
+  const { sizeBytes } = data;
+  const source = store.read(location.key, { offsetBytes: 0, lengthBytes: sizeBytes }, { signal });
+  let unitIndex = 0;
+  for await (const unit of unitsOf(source, { lengthBytes: sizeBytes, limit: context })) {
+    if (!verifyUnit(map, unitIndex, unit, context.unitDigest)) return false;
+    unitIndex += 1;
+    await pace(unit.length);
+    signal.throwIfAborted();
+  }
+  return unitIndex === Math.ceil(sizeBytes / UNIT_BYTES);
+}
