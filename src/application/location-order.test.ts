@@ -22,6 +22,7 @@ function order(options: Partial<LocationPlaces>, locations: readonly Location[] 
       [asNodeId('beside'), 'here'],
     ]),
     waysTo: ({ nodeId }) => (nodeId === 'me' ? ['store'] : ['node']),
+    isOnDisk: ({ nodeId }) => nodeId === 'me',
     storeSite: () => undefined,
     weight: (storeId) => (storeId === 'fast' ? 2 : 1),
     failed: () => false,
@@ -50,9 +51,12 @@ describe('local-first', () => {
   it('takes a shared store for near when it stands at this site, and for its node when all else is tried', () => {
     const waysTo: LocationPlaces['waysTo'] = ({ nodeId }) => (nodeId === 'me' ? ['store'] : ['store', 'node']);
     const two = [LIGHT, FAR];
-    expect(order({ waysTo }, two)).toEqual(['far', 'light', 'far by node']);
+    expect(order({ waysTo }, two)).toEqual(['light', 'far', 'far by node']);
+    expect(order({ waysTo }, [NEAR, FAR])).toEqual(['far', 'near', 'near by node', 'far by node']);
     const storeSite: LocationPlaces['storeSite'] = (storeId) => (storeId === 'fast' ? 'there' : 'here');
     expect(order({ waysTo, storeSite }, two)).toEqual(['light', 'far', 'far by node']);
+    const slowness: LocationPlaces['slowness'] = ({ location }) => (location === LIGHT ? 9 : 0);
+    expect(order({ waysTo, slowness }, two)[0]).toBe('light');
   });
 });
 

@@ -25,6 +25,8 @@ export interface LocationPlaces {
   readonly sites: ReadonlyMap<NodeId | null, string>;
   /** How the location can be read, the shortest way first. */
   waysTo(location: Location): readonly Through[];
+  /** The location is on a disk of this node. */
+  isOnDisk(location: Location): boolean;
   /** The site of a store of this node; undefined: the node's. */
   storeSite(storeId: StoreId): string | undefined;
   weight(storeId: StoreId): number;
@@ -79,8 +81,9 @@ function rankOf(way: ReadingWay, index: number, places: LocationPlaces): readonl
   }
 }
 
-/** 0: this node's, and shared stores at its site. 1: another node at the site. 2: elsewhere. */
+/** 0: on a disk of this node. 1: at its site, a shared store or another node. 2: elsewhere. */
 function distanceOf({ location, through }: ReadingWay, places: LocationPlaces): number {
   if (through === 'node') return places.sites.get(location.nodeId) === places.site ? 1 : 2;
-  return (places.storeSite(location.storeId) ?? places.site) === places.site ? 0 : 2;
+  if (places.isOnDisk(location)) return 0;
+  return (places.storeSite(location.storeId) ?? places.site) === places.site ? 1 : 2;
 }

@@ -95,6 +95,7 @@ export function orderOf(
   return readingOrder(locations, {
     ...{ strategy, prefer, site, sites },
     waysTo: (location) => waysTo(context, location),
+    isOnDisk: (location) => isOwn(context, location) && !stores.isShared(location.storeId),
     storeSite: (storeId) => stores.site(storeId),
     weight: (storeId) => stores.weight(storeId),
     failed: (way) => failed.has(wayName(way)) || failed.has(sourceName(way)),

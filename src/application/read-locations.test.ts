@@ -142,6 +142,7 @@ function order(of: ImageData): readonly ReadingWay[] {
   return readingOrder(of.locations, {
     ...{ strategy: 'local-first', prefer: [], site: 'here', sites: new Map() },
     waysTo: (location) => waysTo(context, location),
+    isOnDisk: () => true,
     storeSite: () => undefined,
     weight: (storeId) => context.stores.weight(storeId),
     failed: (way) => context.failed.has(wayName(way)),

@@ -32,7 +32,10 @@ describe.skipIf(!hasSwift())('a shared store', { timeout: 90_000 }, () => {
       const file = path.join(folder.path, `${name}.toml`);
       const safe = `type = "swift"\nauth_url = "${authUrl}"\nuser = "${swift.user}"\nkey_file = "${keyFile}"\n`;
       const stores = `[stores.disk]\npath = "${data}/images"\ndefault = true\n[stores.safe]\n${safe}`;
-      writeFileSync(file, `[images]\nshow_multiple_locations = true\n${stores}container = "c"\nauth_version = "1"\n`);
+      writeFileSync(
+        file,
+        `[cache]\nenabled = false\n[images]\nshow_multiple_locations = true\n${stores}container = "c"\nauth_version = "1"\n`,
+      );
       return ['--config', file];
     };
     cluster = await startCluster(3, {
