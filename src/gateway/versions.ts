@@ -2,7 +2,7 @@
 import type { Answer } from './answer.js';
 
 /** Minors of version 2 whose calls all exist, newest first. */
-const ANNOUNCED_MINORS = [16, 14, 7, 5, 4, 3, 1, 0] as const;
+const ANNOUNCED_MINORS = [17, 16, 14, 7, 5, 4, 3, 1, 0] as const;
 const MEDIA_TYPE = /^application\/vnd\.openstack\.images-v2\.(\d{1,3})$/i;
 const VERSION_SEGMENT = /^\/v2\.(\d{1,3})(?=\/|\?|$)/;
 const ANY_VERSION_SEGMENT = /^\/v\d/;
