@@ -22,6 +22,9 @@ export interface LocationContext
   extends CatalogContext,
     Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log' | 'timer'> {}
 
+/** The node that reads data for its digests, and whether that is done. */
+export type HashingNode = Pick<DataContext, 'nodeId' | 'secureHash'>;
+
 /** A location as a caller names it. */
 export interface NamedLocation {
   readonly url: string;
@@ -67,7 +70,7 @@ export async function findLocation(
 
 /** The effects that have data read which this node found somewhere, for its digests. */
 export function hashEffects(
-  { secureHash, nodeId }: LocationContext,
+  { secureHash, nodeId }: HashingNode,
   { id: imageId }: Image,
   candidate: FoundLocation | null,
 ): readonly Effect[] {

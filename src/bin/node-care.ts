@@ -3,6 +3,7 @@ import type { DamageReports } from '../application/damage-reports.js';
 import type { DataContext } from '../application/data-context.js';
 import { endDeletedImages } from '../application/delayed-delete.js';
 import { hashData } from '../application/hash-data.js';
+import { ReadFailures } from '../application/read-failures.js';
 import { repairImage } from '../application/repair-image.js';
 import { Scrubber, type ScrubProgress } from '../application/scrubber.js';
 import type { ImageId } from '../base/brand.js';
@@ -44,6 +45,7 @@ interface CareParts {
 
 export function createNodeCare({ config, context, catalog, isAuthority }: CareParts): NodeCare {
   const { nodeId, log, damage } = context;
+  const readFailures = new ReadFailures();
   let repaired = 0;
   const commands = uploadCommands(catalog, nodeId, selfContext(context));
   const repairing = { ...context, uploadCommands: commands, repaired: () => void (repaired += 1) };
@@ -54,8 +56,8 @@ export function createNodeCare({ config, context, catalog, isAuthority }: CarePa
     },
     {
       // Locations are found, and changed, where the catalog is written.
-      hash: (imageId, signal, failures) =>
-        isAuthority ? hashData(context, imageId, signal, failures) : Promise.reject(notHere()),
+      hash: (imageId, signal) =>
+        isAuthority ? hashData(context, imageId, signal, readFailures) : Promise.reject(notHere()),
       repair: (imageId, signal) => repairImage(repairing, imageId, signal),
     },
   );

@@ -19,11 +19,15 @@ import { openDownload } from '../../src/application/open-download.js';
 import type { Catalog, Garbage } from '../../src/application/ports/catalog.js';
 import type { Digester } from '../../src/application/ports/digester.js';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
+import { ReadFailures } from '../../src/application/read-failures.js';
 import { RunningUploads } from '../../src/application/running-uploads.js';
 import { SourceLatency } from '../../src/application/source-latency.js';
 import { StoreRegistry } from '../../src/application/store-registry.js';
+import { restoreImage } from '../../src/application/delayed-delete.js';
+import { type RequestedChange, updateImage } from '../../src/application/update-image.js';
 import { VerifiedUnits } from '../../src/application/verified-units.js';
 import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
+import { ServiceError } from '../../src/base/service-error.js';
 import { systemTimer } from '../../src/bin/system-timer.js';
 import { openEmbeddedCatalog } from '../../src/catalog/embedded-catalog.js';
 import type { Caller } from '../../src/domain/caller.js';
@@ -37,6 +41,8 @@ import { eventually } from '../support/eventually.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const nodeId = asNodeId('n1');
+/** More than an inspection asks for at once. */
+const WHOLE_BYTES = 2 * 1024 * 1024;
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const amy: Caller = {
   ...{
@@ -55,8 +61,15 @@ let files: ImageStore;
 let mirror: ImageStore;
 let context: DataContext;
 let work: BackgroundWork;
+/** What the mirror answers to reads of this many bytes or more, instead of what lies there. */
+let secret: { readonly fromBytes: number; readonly bytes: Buffer } | undefined;
+/** Called once, at the next read of the whole of an object. */
+let meanwhile: (() => Promise<unknown>) | undefined;
+/** Maps cannot be stored while this is above 0. */
+let fullTimes = 0;
 /** Reads of the mirror fail while this is above 0, once each. */
 let failures = 0;
+const readFailures = new ReadFailures();
 
 beforeAll(async () => {
   folder = await tempFolder('hash-data');
@@ -69,15 +82,26 @@ beforeAll(async () => {
     ...{ delete: mirror.delete.bind(mirror), capacity: mirror.capacity.bind(mirror), check: mirror.check.bind(mirror) },
     url: (key) => `http://mirror/${key}`,
     read: (key, range, options) => {
-      if (failures <= 0) return mirror.read(key, range, options);
+      if (key.startsWith('dead')) throw new Error('this object is away');
+      if (failures <= 0) return answered(key, range, options);
       failures -= 1;
       throw new Error('the mirror is away');
+    },
+  };
+  const filling: ImageStore = {
+    ...{ id: files.id, type: 'file', stat: files.stat.bind(files), read: files.read.bind(files) },
+    ...{ delete: files.delete.bind(files), capacity: files.capacity.bind(files), check: files.check.bind(files) },
+    url: files.url.bind(files),
+    put: (key, source, options) => {
+      if (fullTimes <= 0) return files.put(key, source, options);
+      fullTimes -= 1;
+      throw new ServiceError('LIMIT_EXCEEDED', 'the store is full');
     },
   };
   const entry = { description: '', weight: 0, properties: new Map<string, string>() };
   const stores = new StoreRegistry(
     [
-      { ...entry, store: files },
+      { ...entry, store: filling },
       {
         ...{ ...entry, store: failing },
         naming: { schemes: ['http'], by: 'owners', locate: (text) => asObjectKey(new URL(text).pathname.slice(1)) },
@@ -122,12 +146,24 @@ function contextOver(stores: StoreRegistry): DataContext {
   };
 }
 
+/** What the mirror answers. */
+async function* answered(...[key, range, options]: Parameters<ImageStore['read']>): AsyncGenerator<Uint8Array> {
+  if (range.lengthBytes >= WHOLE_BYTES) {
+    const call = meanwhile;
+    meanwhile = undefined;
+    await call?.();
+  }
+  if (secret !== undefined && range.lengthBytes >= secret.fromBytes)
+    yield secret.bytes.subarray(range.offsetBytes, range.offsetBytes + range.lengthBytes);
+  else yield* mirror.read(key, range, options);
+}
+
 /** Does the background work until there is none. */
 async function doWork(): Promise<void> {
   work = new BackgroundWork(
     { list: (after, limit) => catalog.read((reader) => reader.work(nodeId, after, limit)), timer: systemTimer, log },
     {
-      hash: (imageId, signal, failed) => hashData(context, imageId, signal, failed),
+      hash: (imageId, signal) => hashData(context, imageId, signal, readFailures),
       repair: () => Promise.reject(new Error('no such work in this test')),
     },
   );
@@ -252,4 +288,175 @@ it('removes the map with the image', async () => {
   await context.garbage.collect();
   expect(fileMap).not.toBeNull();
   expect(await files.stat(fileMap?.key ?? expect.fail())).toBeUndefined();
+});
+
+const BAD_QCOW2 = Buffer.alloc(WHOLE_BYTES);
+BAD_QCOW2.write('QFI\xfb', 'latin1');
+
+async function addTo({ id }: Image, bytes: Uint8Array, name = randomUUID()): Promise<Image> {
+  const key = asObjectKey(`${name}.img`) ?? expect.fail();
+  await mirror.put(key, once(bytes), { signal: new AbortController().signal });
+  const named = { url: `http://mirror/${key}`, metadata: new Map<string, string>(), expected: null };
+  return changed(id, [{ field: 'new-location', named, index: null }]);
+}
+
+async function changed(id: Image['id'], changes: readonly RequestedChange[]): Promise<Image> {
+  return (await updateImage(context, amy, { id, requestId: '', expectVersion: undefined, changes })).image;
+}
+
+const marksOf = (image: Image): readonly string[] =>
+  (dataOf(image)?.locations ?? []).map(({ digest, damage }) => damage ?? digest);
+const hashOnce = ({ id }: Image): Promise<void> => hashData(context, id, new AbortController().signal, readFailures);
+const workLeft = ({ id: imageId }: Image): Promise<boolean> =>
+  catalog.read((reader) => reader.workOf({ nodeId, kind: 'hash', imageId }) !== undefined);
+
+async function drain({ id: imageId }: Image): Promise<void> {
+  const request = { imageId, range: null, prefer: [] };
+  const opened = (await openDownload(context, amy, request, new AbortController().signal)) ?? expect.fail();
+  for await (const chunk of opened.chunks) expect(chunk.length).toBeGreaterThan(0);
+}
+
+it('CVE-2024-32498: judges the bytes that were digested, whatever the source said to the inspection', async () => {
+  const clean = Buffer.alloc(BAD_QCOW2.length, 1);
+  const active = await imageAt(clean, null);
+  const importing = await imageAt(clean, said(sha512(BAD_QCOW2)));
+  secret = { fromBytes: WHOLE_BYTES, bytes: BAD_QCOW2 };
+  try {
+    await hashOnce(active);
+    await hashOnce(importing);
+  } finally {
+    secret = undefined;
+  }
+  const now = await imageNow(active);
+  expect(now).toMatchObject({ status: 'active', data: { osHashValue: null, fileMap: null } });
+  expect(marksOf(now)).toEqual(['damaged']);
+  await expect(drain(active)).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+  expect((await imageNow(importing)).status).toBe('queued');
+  expect([await workLeft(active), await workLeft(importing)]).toEqual([false, false]);
+});
+
+it('CVE-2024-32498: judges an importing image by the formats that it has in the end', async () => {
+  const bytes = Buffer.alloc(WHOLE_BYTES, 1);
+  const changedBefore = await imageAt(bytes, said(sha512(bytes)));
+  await changed(changedBefore.id, [{ field: 'diskFormat', value: 'qcow2' }]);
+  await hashOnce(changedBefore);
+  expect((await imageNow(changedBefore)).status).toBe('queued');
+  const changedLater = await imageAt(bytes, said(sha512(bytes)));
+  const reading: Catalog = {
+    ...{
+      listImages: catalog.listImages.bind(catalog),
+      close: catalog.close.bind(catalog),
+      status: catalog.status.bind(catalog),
+    },
+    ...{ waitFor: catalog.waitFor.bind(catalog), onAdvance: catalog.onAdvance.bind(catalog) },
+    ...{ read: catalog.read.bind(catalog) },
+    write: async (effects, options) => {
+      const call = meanwhile;
+      meanwhile = undefined;
+      await call?.();
+      return catalog.write(effects, options);
+    },
+  };
+  // Another process writes: this one's changes of an image wait for each other.
+  const elsewhere = { ...context, turns: new ImageTurns() };
+  const value = 'qcow2';
+  const changes = [{ field: 'diskFormat' as const, value }];
+  const request = { id: changedLater.id, requestId: '', expectVersion: undefined, changes };
+  const { signal } = new AbortController();
+  const first = hashData({ ...context, catalog: reading }, changedLater.id, signal, readFailures);
+  meanwhile = () => updateImage(elsewhere, amy, request);
+  await first;
+  expect((await imageNow(changedLater)).status).toBe('queued');
+});
+
+it('marks what differs from the first good location', async () => {
+  const added = await imageAt(randomBytes(1000), null);
+  await addTo(added, randomBytes(1000));
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'damaged']);
+  expect(await workLeft(added)).toBe(false);
+  await drain(added);
+});
+
+it('does what it can when one location cannot be read, and goes on with that one', async () => {
+  const bytes = randomBytes(1000);
+  const key = asObjectKey(`deadly.img`) ?? expect.fail();
+  const added = await imageAt(bytes, null);
+  const [location] = dataOf(added)?.locations ?? [];
+  const dead = { ...(location ?? expect.fail()), id: 'dead', key };
+  await mirror.put(key, once(bytes), { signal: new AbortController().signal });
+  const { data } = 'data' in added ? added : expect.fail();
+  const after = { ...added, version: added.version + 1, data: { ...data, locations: [dead, ...data.locations] } };
+  await catalog.write([{ kind: 'update-image', before: added, after }], { opId: randomUUID(), subject: '' });
+  await expect(hashOnce(added)).rejects.toThrow('away');
+  expect(marksOf(await imageNow(added))).toEqual(['unverified', 'verified']);
+  expect(await workLeft(added)).toBe(true);
+  await deleteImage(context, amy, { id: added.id, requestId: '', expectVersion: undefined });
+  await hashOnce(added);
+  expect(await workLeft(added)).toBe(false);
+});
+
+it('goes on with a location that was added meanwhile', async () => {
+  const bytes = randomBytes(WHOLE_BYTES);
+  const added = await imageAt(bytes, null);
+  meanwhile = () => addTo(added, bytes);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'unverified']);
+  expect(await workLeft(added)).toBe(true);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'verified']);
+  expect(await workLeft(added)).toBe(false);
+});
+
+it('leaves an image alone that awaits its deletion, until it comes back', async () => {
+  const before = await imageAt(randomBytes(1000), null);
+  const after: Image = {
+    ...before,
+    ...{ status: 'pending_delete', version: before.version + 1, data: dataOf(before) ?? expect.fail() },
+  };
+  await catalog.write([{ kind: 'update-image', before, after }], { opId: randomUUID(), subject: '' });
+  await hashOnce(before);
+  expect([(await imageNow(before)).version, await workLeft(before)]).toEqual([after.version, false]);
+  const admin: Caller = { ...amy, roles: new Set(['admin']) };
+  await restoreImage(context, admin, { id: before.id, requestId: '' });
+  expect(await workLeft(before)).toBe(true);
+  await hashOnce(before);
+  expect(marksOf(await imageNow(before))).toEqual(['verified']);
+});
+
+it('blames no data for failures of the own store, however many', async () => {
+  const bytes = randomBytes(1000);
+  const added = await imageAt(bytes, said(sha512(bytes)));
+  fullTimes = 3;
+  for (let times = 0; times < 3; times += 1)
+    await expect(hashOnce(added)).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
+  failures = 1;
+  await expect(hashOnce(added)).rejects.toThrow('away');
+  expect((await imageNow(added)).status).toBe('importing');
+  await hashOnce(added);
+  expect((await imageNow(added)).status).toBe('active');
+});
+
+it('leaves no map when the change that names it is refused', async () => {
+  const bytes = randomBytes(1000);
+  const added = await imageAt(bytes, null);
+  const before = (await filesUnder('file')).length;
+  const refusing: Catalog = {
+    ...{
+      read: catalog.read.bind(catalog),
+      listImages: catalog.listImages.bind(catalog),
+      close: catalog.close.bind(catalog),
+    },
+    ...{
+      waitFor: catalog.waitFor.bind(catalog),
+      onAdvance: catalog.onAdvance.bind(catalog),
+      status: catalog.status.bind(catalog),
+    },
+    write: () => Promise.reject(new ServiceError('INTERNAL', 'refused')),
+  };
+  const { signal } = new AbortController();
+  await expect(hashData({ ...context, catalog: refusing }, added.id, signal, readFailures)).rejects.toThrow('refused');
+  expect((await filesUnder('file')).length).toBe(before);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified']);
 });
