@@ -24,6 +24,7 @@ import { RunningUploads } from '../../src/application/running-uploads.js';
 import { SourceLatency } from '../../src/application/source-latency.js';
 import { StoreRegistry } from '../../src/application/store-registry.js';
 import { restoreImage } from '../../src/application/delayed-delete.js';
+import { takeHashing } from '../../src/application/take-hashing.js';
 import { type RequestedChange, updateImage } from '../../src/application/update-image.js';
 import { VerifiedUnits } from '../../src/application/verified-units.js';
 import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
@@ -459,4 +460,33 @@ it('leaves no map when the change that names it is refused', async () => {
   expect((await filesUnder('file')).length).toBe(before);
   await hashOnce(added);
   expect(marksOf(await imageNow(added))).toEqual(['verified']);
+});
+
+it('takes over what an earlier authority was to read, and gives up what it cannot read itself', async () => {
+  const former = asNodeId('n0');
+  const node = { role: 'authority', site: 'here', version: '1', httpUrl: '', grpcAddress: '', stores: [] } as const;
+  const seen = { ...node, id: former, publicKey: 'k', seenAtMs: 1 };
+  await catalog.write([{ kind: 'put-node', node: seen }], { opId: randomUUID(), subject: '' });
+  const bytes = randomBytes(1000);
+  const here = await imageAt(bytes, null);
+  const away = await imageAt(bytes, said(sha512(bytes)));
+  for (const { id: imageId } of [here, away]) {
+    const mine = await catalog.read((reader) => reader.workOf({ nodeId, kind: 'hash', imageId }));
+    const { candidate } = mine ?? expect.fail();
+    const location = candidate === null ? null : { ...candidate.location, nodeId: former };
+    const moved = candidate === null || location === null ? null : { ...candidate, location };
+    const work = { nodeId: former, kind: 'hash', imageId, candidate: moved } as const;
+    const effects = [
+      { kind: 'remove-work', work: mine ?? expect.fail() } as const,
+      { kind: 'put-work', work } as const,
+    ];
+    await catalog.write(effects, { opId: randomUUID(), subject: '' });
+  }
+  expect(await takeHashing(context)).toBe(2);
+  expect(await takeHashing(context)).toBe(0);
+  await hashOnce(here);
+  expect(marksOf(await imageNow(here))).toEqual(['verified']);
+  await expect(hashOnce(away)).rejects.toMatchObject({ reason: 'NOT_FOUND' });
+  await hashOnce(away);
+  expect((await imageNow(away)).status).toBe('queued');
 });
