@@ -4,6 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BackgroundWork } from '../../src/application/background-work.js';
+import { copyImage } from '../../src/application/copy-image.js';
 import { createImage } from '../../src/application/create-image.js';
 import type { DataContext } from '../../src/application/data-context.js';
 import { deleteImage } from '../../src/application/delete-image.js';
@@ -20,6 +21,7 @@ import type { Catalog, Garbage } from '../../src/application/ports/catalog.js';
 import type { Digester } from '../../src/application/ports/digester.js';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { ReadFailures } from '../../src/application/read-failures.js';
+import type { UploadCommands } from '../../src/application/ports/upload-commands.js';
 import { RunningUploads } from '../../src/application/running-uploads.js';
 import { SourceLatency } from '../../src/application/source-latency.js';
 import { StoreRegistry } from '../../src/application/store-registry.js';
@@ -27,7 +29,7 @@ import { restoreImage } from '../../src/application/delayed-delete.js';
 import { takeHashing } from '../../src/application/take-hashing.js';
 import { type RequestedChange, updateImage } from '../../src/application/update-image.js';
 import { VerifiedUnits } from '../../src/application/verified-units.js';
-import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
+import { asNodeId, asObjectKey, asProjectId, asStoreId, asUploadId } from '../../src/base/brand.js';
 import { ServiceError } from '../../src/base/service-error.js';
 import { systemTimer } from '../../src/bin/system-timer.js';
 import { openEmbeddedCatalog } from '../../src/catalog/embedded-catalog.js';
@@ -39,11 +41,10 @@ import { openFileStore } from '../../src/stores/file/file-store.js';
 import { createDigester } from '../../src/workers/digest/digester.js';
 import { unitDigest } from '../../src/workers/digest/unit-digest.js';
 import { eventually } from '../support/eventually.js';
+import { fillingStore, mirrorOver, type StoreFaults, WHOLE_BYTES } from '../support/faulty-stores.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const nodeId = asNodeId('n1');
-/** More than an inspection asks for at once. */
-const WHOLE_BYTES = 2 * 1024 * 1024;
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const amy: Caller = {
   ...{
@@ -62,14 +63,7 @@ let files: ImageStore;
 let mirror: ImageStore;
 let context: DataContext;
 let work: BackgroundWork;
-/** What the mirror answers to reads of this many bytes or more, instead of what lies there. */
-let secret: { readonly fromBytes: number; readonly bytes: Buffer } | undefined;
-/** Called once, at the next read of the whole of an object. */
-let meanwhile: (() => Promise<unknown>) | undefined;
-/** Maps cannot be stored while this is above 0. */
-let fullTimes = 0;
-/** Reads of the mirror fail while this is above 0, once each. */
-let failures = 0;
+const faults: StoreFaults = { failures: 0, secret: undefined, meanwhile: undefined, fullTimes: 0 };
 const readFailures = new ReadFailures();
 
 beforeAll(async () => {
@@ -78,33 +72,12 @@ beforeAll(async () => {
   digester = createDigester();
   files = await openFileStore({ id: asStoreId('file'), path: path.join(folder.path, 'file') });
   mirror = await openFileStore({ id: asStoreId('web'), path: path.join(folder.path, 'web') });
-  const failing: ImageStore = {
-    ...{ id: mirror.id, type: 'file', put: mirror.put.bind(mirror), stat: mirror.stat.bind(mirror) },
-    ...{ delete: mirror.delete.bind(mirror), capacity: mirror.capacity.bind(mirror), check: mirror.check.bind(mirror) },
-    url: (key) => `http://mirror/${key}`,
-    read: (key, range, options) => {
-      if (key.startsWith('dead')) throw new Error('this object is away');
-      if (failures <= 0) return answered(key, range, options);
-      failures -= 1;
-      throw new Error('the mirror is away');
-    },
-  };
-  const filling: ImageStore = {
-    ...{ id: files.id, type: 'file', stat: files.stat.bind(files), read: files.read.bind(files) },
-    ...{ delete: files.delete.bind(files), capacity: files.capacity.bind(files), check: files.check.bind(files) },
-    url: files.url.bind(files),
-    put: (key, source, options) => {
-      if (fullTimes <= 0) return files.put(key, source, options);
-      fullTimes -= 1;
-      throw new ServiceError('LIMIT_EXCEEDED', 'the store is full');
-    },
-  };
   const entry = { description: '', weight: 0, properties: new Map<string, string>() };
   const stores = new StoreRegistry(
     [
-      { ...entry, store: filling },
+      { ...entry, store: fillingStore(files, faults) },
       {
-        ...{ ...entry, store: failing },
+        ...{ ...entry, store: mirrorOver(mirror, faults) },
         naming: { schemes: ['http'], by: 'owners', locate: (text) => asObjectKey(new URL(text).pathname.slice(1)) },
       },
     ],
@@ -145,18 +118,6 @@ function contextOver(stores: StoreRegistry): DataContext {
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed: true, stores, commands, log }),
     ...{ hashingAlgorithm: 'sha512', formatMatch: 'strict', secureHash: true, hashAttempts: 2 },
   };
-}
-
-/** What the mirror answers. */
-async function* answered(...[key, range, options]: Parameters<ImageStore['read']>): AsyncGenerator<Uint8Array> {
-  if (range.lengthBytes >= WHOLE_BYTES) {
-    const call = meanwhile;
-    meanwhile = undefined;
-    await call?.();
-  }
-  if (secret !== undefined && range.lengthBytes >= secret.fromBytes)
-    yield secret.bytes.subarray(range.offsetBytes, range.offsetBytes + range.lengthBytes);
-  else yield* mirror.read(key, range, options);
 }
 
 /** Does the background work until there is none. */
@@ -253,14 +214,14 @@ it('queues an image again whose data is not what was said, without a location', 
 it('tries again when the data cannot be read, and gives up in the end', async () => {
   const bytes = randomBytes(1000);
   const twice = await imageAt(bytes, said(sha512(bytes)));
-  failures = 1;
+  faults.failures = 1;
   await doWork();
   expect((await imageNow(twice)).status).toBe('active');
   const never = await imageAt(bytes, said(sha512(bytes)));
-  failures = 2;
+  faults.failures = 2;
   await doWork();
   expect((await imageNow(never)).status).toBe('queued');
-  expect(failures).toBe(0);
+  expect(faults.failures).toBe(0);
 }, 60_000);
 
 it('CVE-2024-32498: refuses content that may not be, before the image has a location', async () => {
@@ -321,12 +282,12 @@ it('CVE-2024-32498: judges the bytes that were digested, whatever the source sai
   const clean = Buffer.alloc(BAD_QCOW2.length, 1);
   const active = await imageAt(clean, null);
   const importing = await imageAt(clean, said(sha512(BAD_QCOW2)));
-  secret = { fromBytes: WHOLE_BYTES, bytes: BAD_QCOW2 };
+  faults.secret = BAD_QCOW2;
   try {
     await hashOnce(active);
     await hashOnce(importing);
   } finally {
-    secret = undefined;
+    faults.secret = undefined;
   }
   const now = await imageNow(active);
   expect(now).toMatchObject({ status: 'active', data: { osHashValue: null, fileMap: null } });
@@ -352,8 +313,8 @@ it('CVE-2024-32498: judges an importing image by the formats that it has in the 
     ...{ waitFor: catalog.waitFor.bind(catalog), onAdvance: catalog.onAdvance.bind(catalog) },
     ...{ read: catalog.read.bind(catalog) },
     write: async (effects, options) => {
-      const call = meanwhile;
-      meanwhile = undefined;
+      const call = faults.meanwhile;
+      faults.meanwhile = undefined;
       await call?.();
       return catalog.write(effects, options);
     },
@@ -365,7 +326,7 @@ it('CVE-2024-32498: judges an importing image by the formats that it has in the 
   const request = { id: changedLater.id, requestId: '', expectVersion: undefined, changes };
   const { signal } = new AbortController();
   const first = hashData({ ...context, catalog: reading }, changedLater.id, signal, readFailures);
-  meanwhile = () => updateImage(elsewhere, amy, request);
+  faults.meanwhile = () => updateImage(elsewhere, amy, request);
   await first;
   expect((await imageNow(changedLater)).status).toBe('queued');
 });
@@ -400,7 +361,7 @@ it('does what it can when one location cannot be read, and goes on with that one
 it('goes on with a location that was added meanwhile', async () => {
   const bytes = randomBytes(WHOLE_BYTES);
   const added = await imageAt(bytes, null);
-  meanwhile = () => addTo(added, bytes);
+  faults.meanwhile = () => addTo(added, bytes);
   await hashOnce(added);
   expect(marksOf(await imageNow(added))).toEqual(['verified', 'unverified']);
   expect(await workLeft(added)).toBe(true);
@@ -428,10 +389,10 @@ it('leaves an image alone that awaits its deletion, until it comes back', async 
 it('blames no data for failures of the own store, however many', async () => {
   const bytes = randomBytes(1000);
   const added = await imageAt(bytes, said(sha512(bytes)));
-  fullTimes = 3;
+  faults.fullTimes = 3;
   for (let times = 0; times < 3; times += 1)
     await expect(hashOnce(added)).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
-  failures = 1;
+  faults.failures = 1;
   await expect(hashOnce(added)).rejects.toThrow('away');
   expect((await imageNow(added)).status).toBe('importing');
   await hashOnce(added);
@@ -489,4 +450,25 @@ it('takes over what an earlier authority was to read, and gives up what it canno
   await expect(hashOnce(away)).rejects.toMatchObject({ reason: 'NOT_FOUND' });
   await hashOnce(away);
   expect((await imageNow(away)).status).toBe('queued');
+});
+
+it('CVE-2024-32498: inspects a copy of data that nobody had read', async () => {
+  const clean = Buffer.alloc(BAD_QCOW2.length, 1);
+  const { id: imageId } = await imageAt(clean, null);
+  faults.secret = BAD_QCOW2;
+  const { signal } = new AbortController();
+  try {
+    const source = await openDownload(context, amy, { imageId, range: null, prefer: [] }, signal);
+    const uploadId = asUploadId(randomUUID());
+    const commands: UploadCommands<string> = {
+      begin: () => Promise.resolve({ uploadId, diskFormat: 'raw', containerFormat: 'bare', maxSizeBytes: 2 ** 40 }),
+      commit: () => Promise.resolve('committed'),
+      abort: () => Promise.resolve(),
+    };
+    await expect(copyImage(context, { imageId, source, storeName: '' }, commands, signal)).rejects.toMatchObject({
+      reason: 'UNSUPPORTED_MEDIA',
+    });
+  } finally {
+    faults.secret = undefined;
+  }
 });
