@@ -128,12 +128,16 @@ export class CachedFileReads implements FetchTarget {
   }
 
   #fetched(unitIndex: number, reader: FileReader): Promise<Uint8Array | undefined> {
-    const { context } = this.#parts;
+    const { context, map } = this.#parts;
     let fetch = [...this.#fetches].find((running) => running.covers(unitIndex));
     if (fetch === undefined) {
       const { order, wanted } = reader;
       const endUnit = this.#gapEnd(unitIndex, reader.endUnit);
-      const started = new OriginFetch(context, { order, wanted, firstUnit: unitIndex, endUnit }, this);
+      const started = new OriginFetch(
+        context,
+        { order, wanted: { ...wanted, map }, firstUnit: unitIndex, endUnit },
+        this,
+      );
       this.#fetches.add(started);
       void started.ended.then(() => this.#fetches.delete(started));
       fetch = started;

@@ -60,6 +60,22 @@ export async function changeImage(
   });
 }
 
+/**
+ * Tells whether this very change was made before: changeImage answers with the image then, and nothing need be found out for it.
+ * VERSION_CONFLICT: it was not, and the image has another version than the caller expects.
+ */
+export function isRepeated(
+  context: Pick<CatalogContext, 'ids'>,
+  reader: CatalogReader,
+  caller: Caller,
+  request: { readonly image: Image; readonly change: ChangeName } & Pick<ChangeRequest, 'requestId' | 'expectVersion'>,
+): boolean {
+  const { image, change, requestId, expectVersion } = request;
+  if (wasApplied(reader, operationOf(context.ids, caller, requestId, `${change} ${image.id}`))) return true;
+  checkVersion(image, expectVersion);
+  return false;
+}
+
 // The answer to a repeated request is the image as it is now, if the caller may still see it; a repeated deletion finds the
 // tombstone of what it deleted.
 function asItIsNow(

@@ -1,5 +1,6 @@
 /** Fills the partial file of a target with the disk inside the data of an image, as raw. */
 import { ServiceError } from '../base/service-error.js';
+import type { FileMap } from '../blocks/file-map.js';
 import { checkDeclaredFormat } from '../formats/match.js';
 import { inspectImage } from '../formats/probe.js';
 import { openQcow2Disk } from '../formats/qcow2/qcow2-disk.js';
@@ -29,7 +30,7 @@ export async function fillPartRaw(context: ConvertingContext, filling: Filling):
       `The container of image ${image.id} is ${image.containerFormat ?? 'unknown'}; as raw come disks without one (bare).`,
     );
   const map = await context.maps.of(data);
-  const reader = readerOf(context, source, control.signal);
+  const reader = readerOf(context, source, { map, signal: control.signal });
   try {
     const readAt = (offsetBytes: number, lengthBytes: number) => reader.read(offsetBytes, lengthBytes);
     const inspection = await inspectImage(readAt, data.sizeBytes);
@@ -61,10 +62,15 @@ export async function fillPartRaw(context: ConvertingContext, filling: Filling):
   }
 }
 
-function readerOf(context: ReadingContext, { image, data, order }: ReadableData, signal: AbortSignal): UnitReader {
+function readerOf(
+  context: ReadingContext,
+  { image, data, order }: ReadableData,
+  { map, signal }: { readonly map: FileMap | null; readonly signal: AbortSignal },
+): UnitReader {
+  const known = map === null ? {} : { map };
   return new UnitReader((offsetBytes, stop) => {
     const range = { offsetBytes, lengthBytes: data.sizeBytes - offsetBytes };
-    return readLocations(context, order(), { image, data, range, signal: AbortSignal.any([signal, stop]) });
+    return readLocations(context, order(), { image, data, range, signal: AbortSignal.any([signal, stop]), ...known });
   }, data.sizeBytes);
 }
 

@@ -36,6 +36,7 @@ export async function copyImage<Result>(
   const isThere = source.data.locations.some(({ storeId }) => storeId === store.id);
   if (isThere && context.stores.isShared(store.id))
     throw new ServiceError('ALREADY_EXISTS', `The image is in store ${store.id} already.`);
-  const lease = { imageId, declaredSizeBytes: source.data.sizeBytes, store, copy: true };
+  const isChecked = source.data.fileMap !== null;
+  const lease = { imageId, declaredSizeBytes: source.data.sizeBytes, store, copy: true, isChecked };
   return storeLeased(context, lease, commands, source.chunks, signal);
 }

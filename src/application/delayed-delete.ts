@@ -2,9 +2,11 @@
 import { asImageId, type ImageId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
+import { isUnread } from '../domain/digested-data.js';
 import type { Image } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
+import { type HashingNode, hashEffects } from './find-location.js';
 import { deletion } from './delete-image.js';
 import { findImage, imageNotFound } from './find-image.js';
 import { operationOf, wasApplied } from './operation.js';
@@ -18,7 +20,7 @@ const BATCH = 100;
  * deleted as any other. STATE_CONFLICT: it is not deleted.
  */
 export async function restoreImage(
-  context: CatalogContext,
+  context: CatalogContext & HashingNode,
   caller: Caller,
   request: { readonly id: string; readonly requestId: string },
 ): Promise<Image> {
@@ -39,7 +41,9 @@ export async function restoreImage(
       version: before.version + 1,
       updatedAtMs: context.clock.nowMs(),
     };
-    return { result: after, effects: [{ kind: 'update-image', before, after }] };
+    // What was to be read when it was deleted is still to be read.
+    const work = before.data.locations.some(isUnread) ? hashEffects(context, before, null) : [];
+    return { result: after, effects: [{ kind: 'update-image', before, after }, ...work] };
   });
 }
 

@@ -99,6 +99,7 @@ async function isVerified(
         data,
         range,
         signal: control.signal,
+        map,
       });
       let doneBytes = 0;
       for await (const chunk of chunks)
@@ -198,7 +199,7 @@ async function copyStream(context: ReadingContext, filling: Filling, { part, map
       doneBytes = told(control, { doneBytes, addedBytes: range.lengthBytes, totalBytes });
       continue;
     }
-    const wanted = { image, data, range, signal: control.signal };
+    const wanted = { image, data, range, signal: control.signal, map };
     for await (const chunk of await readLocations(context, source.order(), wanted)) {
       await part.write(chunk);
       doneBytes = told(control, { doneBytes, addedBytes: chunk.length, totalBytes });

@@ -2,7 +2,8 @@ import type { ObjectKey } from '../base/brand.js';
 import { failedWith, ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import type { ExpectedData, FoundLocation } from '../domain/location-change.js';
-import type { Image } from '../domain/image.js';
+import { dataOf, type Image } from '../domain/image.js';
+import type { Location } from '../domain/location.js';
 import { parseLocationUrl, refusedUrl } from '../domain/location-url.js';
 import { exceeds } from '../domain/limits.js';
 import { isService } from '../domain/policy.js';
@@ -11,6 +12,7 @@ import type { DataContext } from './data-context.js';
 import { inspectContent } from './inspect-content.js';
 import type { Effect } from './ports/catalog.js';
 import type { ImageStore } from './ports/image-store.js';
+import type { Formats } from './read-for-digests.js';
 import type { LocationNaming } from './store-registry.js';
 import { overCap } from './upload-lease.js';
 
@@ -22,6 +24,9 @@ export interface LocationContext
   extends CatalogContext,
     Pick<DataContext, 'nodeId' | 'stores' | 'hashingAlgorithm' | 'secureHash' | 'formatMatch' | 'log' | 'timer'> {}
 
+/** The node that reads data for its digests, and whether that is done. */
+export type HashingNode = Pick<DataContext, 'nodeId' | 'secureHash'>;
+
 /** A location as a caller names it. */
 export interface NamedLocation {
   readonly url: string;
@@ -29,66 +34,92 @@ export interface NamedLocation {
   readonly expected: ExpectedData | null;
 }
 
-/**
- * Finds the object that a URL names; call it when the caller was found to have the right to the image (CVE-2026-71198: a target
- * is not contacted before). Of a queued image the content is inspected. INVALID_ARGUMENT: no such object, or none that may be named
- * by URL. FORBIDDEN: a service may. UNSUPPORTED_MEDIA: see inspectContent. LIMIT_EXCEEDED: larger than an image may be
- * (CVE-2014-5356).
- */
-export async function findLocation(
+/** An object that a URL names, which nobody has looked for yet. */
+export interface NamedObject {
+  readonly store: ImageStore;
+  readonly by: LocationNaming['by'];
+  /** As if there were an object of the size that the image has: what may not be added whatever it is shows by it. */
+  readonly supposed: FoundLocation;
+}
+
+/** Reads a URL, without a store being asked. INVALID_ARGUMENT: none that may be named by URL. FORBIDDEN: a service may. */
+export function nameLocation(
   context: LocationContext,
   caller: Caller,
   image: Image,
   { url, metadata, expected }: NamedLocation,
-): Promise<FoundLocation> {
+): NamedObject {
   parseLocationUrl(url);
   const named = context.stores.locate(url);
   if (named === undefined) throw refusedUrl();
   const { store, key, by } = named;
   if (by === 'services' && !isAdmin(caller) && !isService(caller))
     throw new ServiceError('FORBIDDEN', 'Only services and administrators may name objects of this store.');
-  const found = await told(by, async () => {
+  const place = { id: context.ids.uuid(), nodeId: context.nodeId, storeId: store.id, key, metadata };
+  const location: Location = { ...place, digest: 'unverified', created: false };
+  const sizeBytes = dataOf(image)?.sizeBytes ?? 0;
+  return { store, by, supposed: { location, sizeBytes, virtualSizeBytes: null, expected } };
+}
+
+/**
+ * What the content of added locations is to be inspected for, by the image as it will be; null: nothing, since a map tells whether
+ * it is the data of the image.
+ */
+export function formatsToInspect(before: Image, after: Image): Formats | null {
+  const { diskFormat, containerFormat } = after;
+  if ((dataOf(before)?.fileMap ?? null) !== null || diskFormat === null || containerFormat === null) return null;
+  return { diskFormat, containerFormat };
+}
+
+/** STATE_CONFLICT: the content of added locations was inspected for other formats than the image will have. */
+export function checkInspected(before: Image, after: Image, inspected: Formats | null): void {
+  const wanted = formatsToInspect(before, after);
+  if (wanted === null) return;
+  if (wanted.diskFormat !== inspected?.diskFormat || wanted.containerFormat !== inspected.containerFormat)
+    throw new ServiceError('STATE_CONFLICT', 'The formats of the image were changed meanwhile: repeat the request.');
+}
+
+/**
+ * Finds the object; call it when the caller was found to have the right to the image and the image may get it (CVE-2026-71198: a
+ * target is not contacted before). The content is inspected for the formats. INVALID_ARGUMENT: no such object. UNSUPPORTED_MEDIA:
+ * see inspectContent. LIMIT_EXCEEDED: larger than an image may be (CVE-2014-5356).
+ */
+export async function findLocation(
+  context: LocationContext,
+  imageId: string,
+  { store, by, supposed }: NamedObject,
+  formats: Formats | null,
+): Promise<FoundLocation> {
+  const { key } = supposed.location;
+  return told(by, async () => {
     const { sizeBytes } = (await store.stat(key)) ?? missing();
     const cap = context.rules.limits.imageSizeCapBytes;
     if (exceeds(sizeBytes, cap)) throw overCap(cap);
-    return { sizeBytes, virtualSizeBytes: await inspected(context, image, store, { key, sizeBytes }) };
+    const object = { key, sizeBytes };
+    const virtualSizeBytes = formats === null ? null : await inspected(context, { ...formats, imageId, store }, object);
+    return { ...supposed, sizeBytes, virtualSizeBytes };
   });
-  return {
-    location: {
-      id: context.ids.uuid(),
-      ...{ nodeId: context.nodeId, storeId: store.id, key, metadata },
-      digest: 'unverified',
-      created: false,
-    },
-    ...found,
-    expected,
-  };
 }
 
 /** The effects that have data read which this node found somewhere, for its digests. */
 export function hashEffects(
-  { secureHash, nodeId }: LocationContext,
+  { secureHash, nodeId }: HashingNode,
   { id: imageId }: Image,
   candidate: FoundLocation | null,
 ): readonly Effect[] {
   return secureHash ? [{ kind: 'put-work', work: { nodeId, kind: 'hash', imageId, candidate } }] : [];
 }
 
-// What an image has already was inspected, and the digests tell whether this is the same.
 async function inspected(
   context: LocationContext,
-  image: Image,
-  store: ImageStore,
+  image: Formats & { readonly imageId: string; readonly store: ImageStore },
   object: { readonly key: ObjectKey; readonly sizeBytes: number },
 ): Promise<number | null> {
-  const { id: imageId, diskFormat, containerFormat } = image;
-  if (image.status !== 'queued' || diskFormat === null || containerFormat === null) return null;
   const stop = new AbortController();
   const late = new ServiceError('UNAVAILABLE', 'url: the object takes too long to be looked at');
   const cancel = context.timer.schedule(() => stop.abort(late), INSPECTION_MS);
   try {
-    const { signal } = stop;
-    return await inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
+    return await inspectContent(context, { ...image, signal: stop.signal }, object);
   } finally {
     cancel();
   }

@@ -3,13 +3,20 @@ import { asStoreId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from '../domain/caller.js';
 import { commonOf, dataOf, type Image } from '../domain/image.js';
-import { changeLocations, type ExpectedData, removeLocations } from '../domain/location-change.js';
+import { changeLocations, type ExpectedData, type FoundLocation, removeLocations } from '../domain/location-change.js';
 import { authorize } from '../domain/policy.js';
 import { parseLocationUrl } from '../domain/location-url.js';
 import type { CatalogContext } from './catalog-context.js';
-import { changeImage } from './change-image.js';
+import { changeImage, isRepeated } from './change-image.js';
 import { findImage } from './find-image.js';
-import { findLocation, hashEffects, type LocationContext } from './find-location.js';
+import {
+  checkInspected,
+  findLocation,
+  formatsToInspect,
+  hashEffects,
+  type LocationContext,
+  nameLocation,
+} from './find-location.js';
 import type { Garbage } from './ports/catalog.js';
 import { type ChangedImage, garbageBetween, garbageEffects } from './image-garbage.js';
 
@@ -42,23 +49,22 @@ export async function addImageLocation(
 ): Promise<Image> {
   const { imageId: id, requestId, url, expected } = request;
   parseLocationUrl(url);
-  const named = await context.catalog.read((reader) => {
+  const change = { id, requestId, expectVersion: undefined, change: 'add location' } as const;
+  const planned = await context.catalog.read((reader) => {
     const image = findImage(reader, caller, id);
     authorize('add_image_location', caller, image);
-    return image;
+    if (isRepeated(context, reader, caller, { ...change, image })) return { image, object: undefined };
+    const object = nameLocation(context, caller, image, { url, metadata: new Map(), expected });
+    const after = withFirstLocation(context, caller, image, object.supposed);
+    return { image, object, formats: formatsToInspect(image, after) };
   });
-  const found = await findLocation(context, caller, named, { url, metadata: new Map(), expected });
-  return changeImage(context, caller, { id, requestId, expectVersion: undefined, change: 'add location' }, (before) => {
+  if (planned.object === undefined) return planned.image;
+  const { object, formats } = planned;
+  const found = await findLocation(context, planned.image.id, object, formats);
+  return changeImage(context, caller, change, (before) => {
     authorize('add_image_location', caller, before);
-    if (before.status !== 'queued')
-      throw new ServiceError(
-        'STATE_CONFLICT',
-        `A location can be added so to a queued image, this one is ${before.status}.`,
-      );
-    const { rules } = context;
-    // Here any algorithm that the image may name will do.
-    const hashingAlgorithm = expected?.osHashAlgo ?? context.hashingAlgorithm;
-    const changed = changeLocations(before, { kind: 'add', found, index: null }, { caller, rules, hashingAlgorithm });
+    const changed = withFirstLocation(context, caller, before, found);
+    checkInspected(before, changed, formats);
     // What was said of the data holds once it was read.
     const waits = context.secureHash && expected !== null;
     const next: Image = waits ? { ...commonOf(before), status: 'importing' } : changed;
@@ -66,6 +72,19 @@ export async function addImageLocation(
     const work = hashEffects(context, before, waits ? found : null);
     return { image: after, effects: [{ kind: 'update-image', before, after }, ...work] };
   });
+}
+
+/** STATE_CONFLICT: the image is not queued. Others: see changeLocations. */
+function withFirstLocation(context: LocationContext, caller: Caller, before: Image, found: FoundLocation): Image {
+  if (before.status !== 'queued')
+    throw new ServiceError(
+      'STATE_CONFLICT',
+      `A location can be added so to a queued image, this one is ${before.status}.`,
+    );
+  const { rules } = context;
+  // Here any algorithm that the image may name will do.
+  const hashingAlgorithm = found.expected?.osHashAlgo ?? context.hashingAlgorithm;
+  return changeLocations(before, { kind: 'add', found, index: null }, { caller, rules, hashingAlgorithm });
 }
 
 /**

@@ -21,12 +21,25 @@ export async function inspectContent(
   },
   object: { readonly key: ObjectKey; readonly sizeBytes: number },
 ): Promise<number | null> {
+  const { store, signal } = image;
+  return judgeContent(context, image, {
+    readAt: (offsetBytes, lengthBytes) => readPart(store, object, { offsetBytes, lengthBytes }, signal),
+    sizeBytes: object.sizeBytes,
+  });
+}
+
+/** The same for content that is read in another way. */
+export async function judgeContent(
+  context: Pick<DataContext, 'formatMatch' | 'log'>,
+  image: { readonly imageId: string; readonly diskFormat: string; readonly containerFormat: string },
+  content: {
+    readonly readAt: (offsetBytes: number, lengthBytes: number) => Promise<Uint8Array>;
+    readonly sizeBytes: number;
+  },
+): Promise<number | null> {
   // Other containers are archives; an object without data has no content to be wrong.
-  if (image.containerFormat !== 'bare' || object.sizeBytes === 0) return null;
-  const inspection = await inspectImage(
-    (offsetBytes, lengthBytes) => readPart(image.store, object, { offsetBytes, lengthBytes }, image.signal),
-    object.sizeBytes,
-  );
+  if (image.containerFormat !== 'bare' || content.sizeBytes === 0) return null;
+  const inspection = await inspectImage(content.readAt, content.sizeBytes);
   const declared = checkDeclaredFormat(image.diskFormat, inspection);
   const problem = declared.ok ? (inspection.safe ? undefined : inspection.reasons.join('; ')) : declared.message;
   if (problem !== undefined) {

@@ -26,7 +26,7 @@ export interface FetchTarget {
 
 interface FetchRun {
   readonly order: readonly ReadingWay[];
-  readonly wanted: Pick<WantedData, 'image' | 'data'>;
+  readonly wanted: Pick<WantedData, 'image' | 'data' | 'map'>;
   readonly firstUnit: number;
   /** Behind the last one. */
   readonly endUnit: number;

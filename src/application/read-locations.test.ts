@@ -265,6 +265,39 @@ describe('the map', () => {
   });
 });
 
+describe('data that the service did not store', () => {
+  const mirrored: ImageData = { ...data, locations: [{ ...at('fast'), created: false }] };
+
+  it('is not served unchecked while its map cannot be read, and no store is blamed', async () => {
+    fast.objects.delete(MAP_KEY);
+    await expect(read(0, 5, mirrored)).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    expect([fast.reads, noted, context.failed.has('store fast')]).toEqual([0, [], false]);
+    const copied: ImageData = { ...mirrored, locations: [...mirrored.locations, at('slow')] };
+    slow.objects.delete(MAP_KEY);
+    expect((await read(0, 5, copied)).equals(BYTES.subarray(0, 5))).toBe(true);
+    expect([fast.reads, slow.reads]).toEqual([0, 1]);
+  });
+
+  it('is checked by the map that the caller has', async () => {
+    fast.objects.delete(MAP_KEY);
+    fast.fault = { atByte: 3, how: 'damage' };
+    const range = { offsetBytes: 0, lengthBytes: SIZE };
+    const wanted = { image, data: mirrored, range, signal: new AbortController().signal, map: mapOf(BYTES) };
+    const drain = async (): Promise<void> => {
+      for await (const chunk of await readLocations(context, order(mirrored), wanted)) expect(chunk).toBeUndefined();
+    };
+    await expect(drain()).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+  });
+
+  it('is refused when it was found damaged and nothing tells good units from others', async () => {
+    const unread: ImageData = { ...mirrored, fileMap: null };
+    expect((await read(0, 5, unread)).equals(BYTES.subarray(0, 5))).toBe(true);
+    const damaged: ImageData = { ...unread, locations: [{ ...at('fast'), created: false, damage: 'damaged' }] };
+    await expect(read(0, 5, damaged)).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+    expect(fast.reads).toBe(1);
+  });
+});
+
 describe('a store that other nodes share', () => {
   const OTHER = asNodeId('other');
   const shared: ImageData = { ...data, locations: [{ ...at('slow'), nodeId: OTHER }] };

@@ -37,6 +37,8 @@ export interface WantedData {
   readonly data: ImageData;
   readonly range: ByteRange;
   readonly signal: AbortSignal;
+  /** The map of the data, for a caller who has it; absent: it is looked up. */
+  readonly map?: FileMap;
 }
 
 /** A file of which units were checked before. */
@@ -67,16 +69,18 @@ export async function readLocations(
   order: readonly ReadingWay[],
   wanted: WantedData,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const read = new LocationsRead(context, order, wanted);
-  // A node that does not answer is waited for once.
-  const [opened, map] = await Promise.all([read.open(), context.maps.of(wanted.data)]);
-  return read.chunks(opened, map);
+  // A node that does not answer is waited for once: the map is looked for while the data is opened.
+  const map = wanted.map === undefined ? context.maps.of(wanted.data) : Promise.resolve(wanted.map);
+  const read = new LocationsRead(context, { order, wanted, map });
+  const [opened, found] = await Promise.all([read.open(), map]);
+  return read.chunks(opened, found);
 }
 
 class LocationsRead {
   readonly #context: ReadingContext;
   readonly #order: readonly ReadingWay[];
   readonly #wanted: WantedData;
+  readonly #map: Promise<FileMap | null>;
   readonly #failures: unknown[] = [];
   /** Failures since the last byte came. */
   #vain = 0;
@@ -84,10 +88,19 @@ class LocationsRead {
   /** Where the next byte is that the reader gets. */
   #positionBytes: number;
 
-  constructor(context: ReadingContext, order: readonly ReadingWay[], wanted: WantedData) {
+  constructor(
+    context: ReadingContext,
+    read: {
+      readonly order: readonly ReadingWay[];
+      readonly wanted: WantedData;
+      readonly map: Promise<FileMap | null>;
+    },
+  ) {
+    const { order, wanted, map } = read;
     this.#context = context;
     this.#order = order;
     this.#wanted = wanted;
+    this.#map = map;
     this.#positionBytes = wanted.range.offsetBytes;
   }
 
@@ -103,6 +116,11 @@ class LocationsRead {
       if (way === undefined || this.#vain >= this.#order.length || this.#failures.length >= FAILURES_MAX)
         throw this.#verdict();
       this.#nextIndex += 1;
+      const refusal = await this.#refusal(way.location);
+      if (refusal !== undefined) {
+        this.#refused(way, refusal);
+        continue;
+      }
       const stop = new AbortController();
       try {
         // Before the file is opened: should it be touched meanwhile, the flags are of what it was.
@@ -116,6 +134,27 @@ class LocationsRead {
         this.#failed(way, error);
       }
     }
+  }
+
+  /**
+   * Why what lies there is not served: the service did not store it, and there is nothing to check it by. What it stored itself is
+   * served without its map, too: a lost map would be a lost image.
+   */
+  async #refusal(location: Location): Promise<ServiceError | undefined> {
+    const { data, image } = this.#wanted;
+    const isDamaged = location.damage === 'damaged';
+    if (location.created || (data.fileMap === null && !isDamaged) || (await this.#map) !== null) return undefined;
+    return isDamaged
+      ? new ServiceError('DATA_CORRUPT', `location ${location.id} has other data than image ${image.id} may have`)
+      : new ServiceError('UNAVAILABLE', `the map that the data of image ${image.id} is checked by cannot be read now`);
+  }
+
+  // Nothing was found out about the location or its store.
+  #refused({ location }: ReadingWay, error: ServiceError): void {
+    this.#failures.push(error);
+    this.#vain += 1;
+    const { image } = this.#wanted;
+    this.#context.log.warn({ err: error, imageId: image.id, location: location.id }, 'location not read');
   }
 
   async *chunks(opened: OpenLocation, map: FileMap | null): AsyncGenerator<Uint8Array, void, undefined> {

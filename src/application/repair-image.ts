@@ -99,7 +99,8 @@ async function copyInto(
   const range = { offsetBytes: 0, lengthBytes: data.sizeBytes };
   try {
     const chunks = await readLocations(context, order, { image, data, range, signal: either });
-    const copy = { imageId: image.id, declaredSizeBytes: data.sizeBytes, store, copy: true, replaces: location.id };
+    const size = { declaredSizeBytes: data.sizeBytes, isChecked: data.fileMap !== null };
+    const copy = { imageId: image.id, ...size, store, copy: true, replaces: location.id };
     await storeLeased(context, copy, context.uploadCommands, chunks, signal);
   } finally {
     // A source that was opened and never pulled.

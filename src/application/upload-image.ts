@@ -55,6 +55,8 @@ export async function storeLeased<Result>(
     readonly declaredSizeBytes: number | undefined;
     readonly store: ImageStore;
     readonly copy: boolean;
+    /** What is copied is checked by a map: it was inspected before the map was made. */
+    readonly isChecked?: boolean;
     /** The damaged location that the copy takes the place of. */
     readonly replaces?: string;
   },
@@ -62,7 +64,7 @@ export async function storeLeased<Result>(
   source: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<Result> {
-  const { store, copy } = request;
+  const { store } = request;
   const stop = new AbortController();
   const begun = await begin(context, commands, { ...request, storeId: store.id }, stop);
   const forward = (): void => stop.abort(signal.reason);
@@ -72,7 +74,7 @@ export async function storeLeased<Result>(
   try {
     const limited = limitSize(source, request.declaredSizeBytes, begun.maxSizeBytes);
     const data = await storeData(context, {
-      ...{ ...lease, ...begun, store, copy, source: limited, signal: stop.signal },
+      ...{ ...lease, ...begun, store, source: limited, signal: stop.signal, inspects: request.isChecked !== true },
       expectedSizeBytes: request.declaredSizeBytes,
     });
     const { replaces } = request;
@@ -109,8 +111,7 @@ interface Arrival {
   readonly diskFormat: string;
   readonly containerFormat: string;
   readonly store: ImageStore;
-  /** What is copied was inspected when it came. */
-  readonly copy: boolean;
+  readonly inspects: boolean;
   readonly source: AsyncIterable<Uint8Array>;
   readonly signal: AbortSignal;
   readonly expectedSizeBytes: number | undefined;
@@ -129,7 +130,7 @@ async function storeData(context: DataContext, arrival: Arrival): Promise<ImageD
     const digests = await session.finish();
     const fileMap = await storeMap(store, mapKey, digests, signal);
     const object = { key, sizeBytes: digests.sizeBytes };
-    const virtualSizeBytes = arrival.copy ? null : await inspectContent(context, arrival, object);
+    const virtualSizeBytes = arrival.inspects ? await inspectContent(context, arrival, object) : null;
     const place = { id: arrival.uploadId, nodeId: context.nodeId, storeId: store.id, key };
     return {
       sizeBytes: digests.sizeBytes,

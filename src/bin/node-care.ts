@@ -1,10 +1,12 @@
-import { BackgroundWork } from '../application/background-work.js';
+import { BackgroundWork, type ListWork } from '../application/background-work.js';
 import type { DamageReports } from '../application/damage-reports.js';
 import type { DataContext } from '../application/data-context.js';
 import { endDeletedImages } from '../application/delayed-delete.js';
 import { hashData } from '../application/hash-data.js';
+import { ReadFailures } from '../application/read-failures.js';
 import { repairImage } from '../application/repair-image.js';
 import { Scrubber, type ScrubProgress } from '../application/scrubber.js';
+import { takeHashing } from '../application/take-hashing.js';
 import type { ImageId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { selfCaller } from '../cluster/membership.js';
@@ -44,18 +46,18 @@ interface CareParts {
 
 export function createNodeCare({ config, context, catalog, isAuthority }: CareParts): NodeCare {
   const { nodeId, log, damage } = context;
+  const readFailures = new ReadFailures();
   let repaired = 0;
   const commands = uploadCommands(catalog, nodeId, selfContext(context));
   const repairing = { ...context, uploadCommands: commands, repaired: () => void (repaired += 1) };
   const work = new BackgroundWork(
     {
-      list: (after, limit) => context.catalog.read((reader) => reader.work(nodeId, after, limit)),
-      ...{ timer: systemTimer, log },
+      ...{ list: listWork(context, isAuthority), timer: systemTimer, log },
     },
     {
       // Locations are found, and changed, where the catalog is written.
-      hash: (imageId, signal, failures) =>
-        isAuthority ? hashData(context, imageId, signal, failures) : Promise.reject(notHere()),
+      hash: (imageId, signal) =>
+        isAuthority ? hashData(context, imageId, signal, readFailures) : Promise.reject(notHere()),
       repair: (imageId, signal) => repairImage(repairing, imageId, signal),
     },
   );
@@ -75,6 +77,20 @@ export function createNodeCare({ config, context, catalog, isAuthority }: CarePa
       unsubscribe();
       await Promise.all([work.close(), scrubber.close(), ending?.close()]);
     },
+  };
+}
+
+/** Lists the work of the node; at the authority, once, with what another node was to do when it was that. */
+function listWork(context: DataContext, isAuthority: boolean): ListWork {
+  const { nodeId, catalog, log } = context;
+  let hasTaken = !isAuthority;
+  return async (after, limit) => {
+    if (!hasTaken) {
+      const taken = await takeHashing(context);
+      hasTaken = true;
+      if (taken > 0) log.info({ taken }, 'took over data to be read for its digests');
+    }
+    return catalog.read((reader) => reader.work(nodeId, after, limit));
   };
 }
 

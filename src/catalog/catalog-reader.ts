@@ -23,7 +23,7 @@ import { MEMBER_STATUSES, type Member } from '../domain/member.js';
 import { type Connection, integerAt, integerOrNullAt, type Row, textAt, textOrNullAt } from './connection.js';
 import { parseEvents } from './feed/event-text.js';
 import { IMAGE_COLUMNS, imageOfRow } from './image-row.js';
-import { WORK_COLUMNS, workOfRow } from './image-work-row.js';
+import { KNOWN_KINDS, WORK_COLUMNS, workOfRow } from './image-work-row.js';
 
 const IMAGE = `select ${IMAGE_COLUMNS.join(', ')} from images where id = ?`;
 const IMAGES_AFTER = `select ${IMAGE_COLUMNS.join(', ')} from images where id > ? order by id limit ?`;
@@ -138,7 +138,7 @@ export class EmbeddedReader implements CatalogReader {
     return this.#connection
       .all(
         `select ${WORK_COLUMNS} from image_work where node_id = ? and (kind, image_id) > (?, ?) ` +
-          'order by kind, image_id limit ?',
+          `and ${KNOWN_KINDS} order by kind, image_id limit ?`,
         nodeId,
         after?.kind ?? '',
         after?.imageId ?? '',

@@ -8,6 +8,9 @@ import { locationOf, locationValue } from './image-row.js';
 
 export const WORK_COLUMNS = 'node_id, kind, image_id, candidate';
 
+/** Work of kinds that a newer release knows stays for that one. */
+export const KNOWN_KINDS = `kind in (${WORK_KINDS.map((kind) => `'${kind}'`).join(', ')})`;
+
 /** The candidate as it is kept. */
 export function candidateText({ candidate }: ImageWork): string | null {
   return candidate === null ? null : JSON.stringify({ ...candidate, location: locationValue(candidate.location) });

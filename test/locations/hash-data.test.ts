@@ -4,6 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BackgroundWork } from '../../src/application/background-work.js';
+import { copyImage } from '../../src/application/copy-image.js';
 import { createImage } from '../../src/application/create-image.js';
 import type { DataContext } from '../../src/application/data-context.js';
 import { deleteImage } from '../../src/application/delete-image.js';
@@ -19,11 +20,17 @@ import { openDownload } from '../../src/application/open-download.js';
 import type { Catalog, Garbage } from '../../src/application/ports/catalog.js';
 import type { Digester } from '../../src/application/ports/digester.js';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
+import { ReadFailures } from '../../src/application/read-failures.js';
+import type { UploadCommands } from '../../src/application/ports/upload-commands.js';
 import { RunningUploads } from '../../src/application/running-uploads.js';
 import { SourceLatency } from '../../src/application/source-latency.js';
 import { StoreRegistry } from '../../src/application/store-registry.js';
+import { restoreImage } from '../../src/application/delayed-delete.js';
+import { takeHashing } from '../../src/application/take-hashing.js';
+import { type RequestedChange, updateImage } from '../../src/application/update-image.js';
 import { VerifiedUnits } from '../../src/application/verified-units.js';
-import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
+import { asNodeId, asObjectKey, asProjectId, asStoreId, asUploadId } from '../../src/base/brand.js';
+import { ServiceError } from '../../src/base/service-error.js';
 import { systemTimer } from '../../src/bin/system-timer.js';
 import { openEmbeddedCatalog } from '../../src/catalog/embedded-catalog.js';
 import type { Caller } from '../../src/domain/caller.js';
@@ -34,6 +41,7 @@ import { openFileStore } from '../../src/stores/file/file-store.js';
 import { createDigester } from '../../src/workers/digest/digester.js';
 import { unitDigest } from '../../src/workers/digest/unit-digest.js';
 import { eventually } from '../support/eventually.js';
+import { fillingStore, mirrorOver, type StoreFaults, WHOLE_BYTES } from '../support/faulty-stores.js';
 import { tempFolder } from '../support/temp-folder.js';
 
 const nodeId = asNodeId('n1');
@@ -55,8 +63,8 @@ let files: ImageStore;
 let mirror: ImageStore;
 let context: DataContext;
 let work: BackgroundWork;
-/** Reads of the mirror fail while this is above 0, once each. */
-let failures = 0;
+const faults: StoreFaults = { failures: 0, secret: undefined, meanwhile: undefined, fullTimes: 0 };
+const readFailures = new ReadFailures();
 
 beforeAll(async () => {
   folder = await tempFolder('hash-data');
@@ -64,22 +72,12 @@ beforeAll(async () => {
   digester = createDigester();
   files = await openFileStore({ id: asStoreId('file'), path: path.join(folder.path, 'file') });
   mirror = await openFileStore({ id: asStoreId('web'), path: path.join(folder.path, 'web') });
-  const failing: ImageStore = {
-    ...{ id: mirror.id, type: 'file', put: mirror.put.bind(mirror), stat: mirror.stat.bind(mirror) },
-    ...{ delete: mirror.delete.bind(mirror), capacity: mirror.capacity.bind(mirror), check: mirror.check.bind(mirror) },
-    url: (key) => `http://mirror/${key}`,
-    read: (key, range, options) => {
-      if (failures <= 0) return mirror.read(key, range, options);
-      failures -= 1;
-      throw new Error('the mirror is away');
-    },
-  };
   const entry = { description: '', weight: 0, properties: new Map<string, string>() };
   const stores = new StoreRegistry(
     [
-      { ...entry, store: files },
+      { ...entry, store: fillingStore(files, faults) },
       {
-        ...{ ...entry, store: failing },
+        ...{ ...entry, store: mirrorOver(mirror, faults) },
         naming: { schemes: ['http'], by: 'owners', locate: (text) => asObjectKey(new URL(text).pathname.slice(1)) },
       },
     ],
@@ -127,7 +125,7 @@ async function doWork(): Promise<void> {
   work = new BackgroundWork(
     { list: (after, limit) => catalog.read((reader) => reader.work(nodeId, after, limit)), timer: systemTimer, log },
     {
-      hash: (imageId, signal, failed) => hashData(context, imageId, signal, failed),
+      hash: (imageId, signal) => hashData(context, imageId, signal, readFailures),
       repair: () => Promise.reject(new Error('no such work in this test')),
     },
   );
@@ -216,14 +214,14 @@ it('queues an image again whose data is not what was said, without a location', 
 it('tries again when the data cannot be read, and gives up in the end', async () => {
   const bytes = randomBytes(1000);
   const twice = await imageAt(bytes, said(sha512(bytes)));
-  failures = 1;
+  faults.failures = 1;
   await doWork();
   expect((await imageNow(twice)).status).toBe('active');
   const never = await imageAt(bytes, said(sha512(bytes)));
-  failures = 2;
+  faults.failures = 2;
   await doWork();
   expect((await imageNow(never)).status).toBe('queued');
-  expect(failures).toBe(0);
+  expect(faults.failures).toBe(0);
 }, 60_000);
 
 it('CVE-2024-32498: refuses content that may not be, before the image has a location', async () => {
@@ -252,4 +250,225 @@ it('removes the map with the image', async () => {
   await context.garbage.collect();
   expect(fileMap).not.toBeNull();
   expect(await files.stat(fileMap?.key ?? expect.fail())).toBeUndefined();
+});
+
+const BAD_QCOW2 = Buffer.alloc(WHOLE_BYTES);
+BAD_QCOW2.write('QFI\xfb', 'latin1');
+
+async function addTo({ id }: Image, bytes: Uint8Array, name = randomUUID()): Promise<Image> {
+  const key = asObjectKey(`${name}.img`) ?? expect.fail();
+  await mirror.put(key, once(bytes), { signal: new AbortController().signal });
+  const named = { url: `http://mirror/${key}`, metadata: new Map<string, string>(), expected: null };
+  return changed(id, [{ field: 'new-location', named, index: null }]);
+}
+
+async function changed(id: Image['id'], changes: readonly RequestedChange[]): Promise<Image> {
+  return (await updateImage(context, amy, { id, requestId: '', expectVersion: undefined, changes })).image;
+}
+
+const marksOf = (image: Image): readonly string[] =>
+  (dataOf(image)?.locations ?? []).map(({ digest, damage }) => damage ?? digest);
+const hashOnce = ({ id }: Image): Promise<void> => hashData(context, id, new AbortController().signal, readFailures);
+const workLeft = ({ id: imageId }: Image): Promise<boolean> =>
+  catalog.read((reader) => reader.workOf({ nodeId, kind: 'hash', imageId }) !== undefined);
+
+async function drain({ id: imageId }: Image): Promise<void> {
+  const request = { imageId, range: null, prefer: [] };
+  const opened = (await openDownload(context, amy, request, new AbortController().signal)) ?? expect.fail();
+  for await (const chunk of opened.chunks) expect(chunk.length).toBeGreaterThan(0);
+}
+
+it('CVE-2024-32498: judges the bytes that were digested, whatever the source said to the inspection', async () => {
+  const clean = Buffer.alloc(BAD_QCOW2.length, 1);
+  const active = await imageAt(clean, null);
+  const importing = await imageAt(clean, said(sha512(BAD_QCOW2)));
+  faults.secret = BAD_QCOW2;
+  try {
+    await hashOnce(active);
+    await hashOnce(importing);
+  } finally {
+    faults.secret = undefined;
+  }
+  const now = await imageNow(active);
+  expect(now).toMatchObject({ status: 'active', data: { osHashValue: null, fileMap: null } });
+  expect(marksOf(now)).toEqual(['damaged']);
+  await expect(drain(active)).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
+  expect((await imageNow(importing)).status).toBe('queued');
+  expect([await workLeft(active), await workLeft(importing)]).toEqual([false, false]);
+});
+
+it('CVE-2024-32498: judges an importing image by the formats that it has in the end', async () => {
+  const bytes = Buffer.alloc(WHOLE_BYTES, 1);
+  const changedBefore = await imageAt(bytes, said(sha512(bytes)));
+  await changed(changedBefore.id, [{ field: 'diskFormat', value: 'qcow2' }]);
+  await hashOnce(changedBefore);
+  expect((await imageNow(changedBefore)).status).toBe('queued');
+  const changedLater = await imageAt(bytes, said(sha512(bytes)));
+  const reading: Catalog = {
+    ...{
+      listImages: catalog.listImages.bind(catalog),
+      close: catalog.close.bind(catalog),
+      status: catalog.status.bind(catalog),
+    },
+    ...{ waitFor: catalog.waitFor.bind(catalog), onAdvance: catalog.onAdvance.bind(catalog) },
+    ...{ read: catalog.read.bind(catalog) },
+    write: async (effects, options) => {
+      const call = faults.meanwhile;
+      faults.meanwhile = undefined;
+      await call?.();
+      return catalog.write(effects, options);
+    },
+  };
+  // Another process writes: this one's changes of an image wait for each other.
+  const elsewhere = { ...context, turns: new ImageTurns() };
+  const value = 'qcow2';
+  const changes = [{ field: 'diskFormat' as const, value }];
+  const request = { id: changedLater.id, requestId: '', expectVersion: undefined, changes };
+  const { signal } = new AbortController();
+  const first = hashData({ ...context, catalog: reading }, changedLater.id, signal, readFailures);
+  faults.meanwhile = () => updateImage(elsewhere, amy, request);
+  await first;
+  expect((await imageNow(changedLater)).status).toBe('queued');
+});
+
+it('marks what differs from the first good location', async () => {
+  const added = await imageAt(randomBytes(1000), null);
+  await addTo(added, randomBytes(1000));
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'damaged']);
+  expect(await workLeft(added)).toBe(false);
+  await drain(added);
+});
+
+it('does what it can when one location cannot be read, and goes on with that one', async () => {
+  const bytes = randomBytes(1000);
+  const key = asObjectKey(`deadly.img`) ?? expect.fail();
+  const added = await imageAt(bytes, null);
+  const [location] = dataOf(added)?.locations ?? [];
+  const dead = { ...(location ?? expect.fail()), id: 'dead', key };
+  await mirror.put(key, once(bytes), { signal: new AbortController().signal });
+  const { data } = 'data' in added ? added : expect.fail();
+  const after = { ...added, version: added.version + 1, data: { ...data, locations: [dead, ...data.locations] } };
+  await catalog.write([{ kind: 'update-image', before: added, after }], { opId: randomUUID(), subject: '' });
+  await expect(hashOnce(added)).rejects.toThrow('away');
+  expect(marksOf(await imageNow(added))).toEqual(['unverified', 'verified']);
+  expect(await workLeft(added)).toBe(true);
+  await deleteImage(context, amy, { id: added.id, requestId: '', expectVersion: undefined });
+  await hashOnce(added);
+  expect(await workLeft(added)).toBe(false);
+});
+
+it('goes on with a location that was added meanwhile', async () => {
+  const bytes = randomBytes(WHOLE_BYTES);
+  const added = await imageAt(bytes, null);
+  faults.meanwhile = () => addTo(added, bytes);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'unverified']);
+  expect(await workLeft(added)).toBe(true);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified', 'verified']);
+  expect(await workLeft(added)).toBe(false);
+});
+
+it('leaves an image alone that awaits its deletion, until it comes back', async () => {
+  const before = await imageAt(randomBytes(1000), null);
+  const after: Image = {
+    ...before,
+    ...{ status: 'pending_delete', version: before.version + 1, data: dataOf(before) ?? expect.fail() },
+  };
+  await catalog.write([{ kind: 'update-image', before, after }], { opId: randomUUID(), subject: '' });
+  await hashOnce(before);
+  expect([(await imageNow(before)).version, await workLeft(before)]).toEqual([after.version, false]);
+  const admin: Caller = { ...amy, roles: new Set(['admin']) };
+  await restoreImage(context, admin, { id: before.id, requestId: '' });
+  expect(await workLeft(before)).toBe(true);
+  await hashOnce(before);
+  expect(marksOf(await imageNow(before))).toEqual(['verified']);
+});
+
+it('blames no data for failures of the own store, however many', async () => {
+  const bytes = randomBytes(1000);
+  const added = await imageAt(bytes, said(sha512(bytes)));
+  faults.fullTimes = 3;
+  for (let times = 0; times < 3; times += 1)
+    await expect(hashOnce(added)).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
+  faults.failures = 1;
+  await expect(hashOnce(added)).rejects.toThrow('away');
+  expect((await imageNow(added)).status).toBe('importing');
+  await hashOnce(added);
+  expect((await imageNow(added)).status).toBe('active');
+});
+
+it('leaves no map when the change that names it is refused', async () => {
+  const bytes = randomBytes(1000);
+  const added = await imageAt(bytes, null);
+  const before = (await filesUnder('file')).length;
+  const refusing: Catalog = {
+    ...{
+      read: catalog.read.bind(catalog),
+      listImages: catalog.listImages.bind(catalog),
+      close: catalog.close.bind(catalog),
+    },
+    ...{
+      waitFor: catalog.waitFor.bind(catalog),
+      onAdvance: catalog.onAdvance.bind(catalog),
+      status: catalog.status.bind(catalog),
+    },
+    write: () => Promise.reject(new ServiceError('INTERNAL', 'refused')),
+  };
+  const { signal } = new AbortController();
+  await expect(hashData({ ...context, catalog: refusing }, added.id, signal, readFailures)).rejects.toThrow('refused');
+  expect((await filesUnder('file')).length).toBe(before);
+  await hashOnce(added);
+  expect(marksOf(await imageNow(added))).toEqual(['verified']);
+});
+
+it('takes over what an earlier authority was to read, and gives up what it cannot read itself', async () => {
+  const former = asNodeId('n0');
+  const node = { role: 'authority', site: 'here', version: '1', httpUrl: '', grpcAddress: '', stores: [] } as const;
+  const seen = { ...node, id: former, publicKey: 'k', seenAtMs: 1 };
+  await catalog.write([{ kind: 'put-node', node: seen }], { opId: randomUUID(), subject: '' });
+  const bytes = randomBytes(1000);
+  const here = await imageAt(bytes, null);
+  const away = await imageAt(bytes, said(sha512(bytes)));
+  for (const { id: imageId } of [here, away]) {
+    const mine = await catalog.read((reader) => reader.workOf({ nodeId, kind: 'hash', imageId }));
+    const { candidate } = mine ?? expect.fail();
+    const location = candidate === null ? null : { ...candidate.location, nodeId: former };
+    const moved = candidate === null || location === null ? null : { ...candidate, location };
+    const work = { nodeId: former, kind: 'hash', imageId, candidate: moved } as const;
+    const effects = [
+      { kind: 'remove-work', work: mine ?? expect.fail() } as const,
+      { kind: 'put-work', work } as const,
+    ];
+    await catalog.write(effects, { opId: randomUUID(), subject: '' });
+  }
+  expect(await takeHashing(context)).toBe(2);
+  expect(await takeHashing(context)).toBe(0);
+  await hashOnce(here);
+  expect(marksOf(await imageNow(here))).toEqual(['verified']);
+  await expect(hashOnce(away)).rejects.toMatchObject({ reason: 'NOT_FOUND' });
+  await hashOnce(away);
+  expect((await imageNow(away)).status).toBe('queued');
+});
+
+it('CVE-2024-32498: inspects a copy of data that nobody had read', async () => {
+  const clean = Buffer.alloc(BAD_QCOW2.length, 1);
+  const { id: imageId } = await imageAt(clean, null);
+  faults.secret = BAD_QCOW2;
+  const { signal } = new AbortController();
+  try {
+    const source = await openDownload(context, amy, { imageId, range: null, prefer: [] }, signal);
+    const uploadId = asUploadId(randomUUID());
+    const commands: UploadCommands<string> = {
+      begin: () => Promise.resolve({ uploadId, diskFormat: 'raw', containerFormat: 'bare', maxSizeBytes: 2 ** 40 }),
+      commit: () => Promise.resolve('committed'),
+      abort: () => Promise.resolve(),
+    };
+    await expect(copyImage(context, { imageId, source, storeName: '' }, commands, signal)).rejects.toMatchObject({
+      reason: 'UNSUPPORTED_MEDIA',
+    });
+  } finally {
+    faults.secret = undefined;
+  }
 });

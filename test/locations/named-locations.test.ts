@@ -11,7 +11,7 @@ import { ImageTurns } from '../../src/application/image-turns.js';
 import type { Catalog } from '../../src/application/ports/catalog.js';
 import type { ImageStore } from '../../src/application/ports/image-store.js';
 import { type LocationNaming, StoreRegistry } from '../../src/application/store-registry.js';
-import { updateImage } from '../../src/application/update-image.js';
+import { type RequestedChange, updateImage } from '../../src/application/update-image.js';
 import { asNodeId, asObjectKey, asProjectId, asStoreId } from '../../src/base/brand.js';
 import { systemTimer } from '../../src/bin/system-timer.js';
 import { openEmbeddedCatalog } from '../../src/catalog/embedded-catalog.js';
@@ -24,6 +24,8 @@ let folder: Awaited<ReturnType<typeof tempFolder>>;
 let catalog: Catalog;
 let context: LocationContext;
 const asked: string[] = [];
+/** Called once, while an object is inspected. */
+let meanwhile: (() => Promise<unknown>) | undefined;
 
 /** A store of objects of 7 bytes that says what it was asked for. */
 function bucket(name: string): ImageStore {
@@ -37,8 +39,11 @@ function bucket(name: string): ImageStore {
       asked.push(key);
       return Promise.resolve(key.endsWith('missing') ? undefined : { sizeBytes: key.endsWith('long') ? 8 : 7 });
     },
-    async *read() {
-      yield await Promise.resolve(new Uint8Array(7));
+    async *read(key) {
+      const call = meanwhile;
+      meanwhile = undefined;
+      await call?.();
+      yield key.includes('qcow2') ? Buffer.from('QFI\xfb\0\0\0', 'latin1') : new Uint8Array(7);
     },
     ...{ put: refuse, delete: refuse, capacity: refuse, check: refuse, url: refuse },
   };
@@ -69,7 +74,7 @@ beforeAll(async () => {
     ...{ catalog, stores, nodeId: asNodeId('n1'), hashingAlgorithm: 'sha512', turns: new ImageTurns() },
     ...{ clock: { nowMs: () => Date.now() }, ids: { uuid: () => randomUUID() }, protection: NO_PROTECTION },
     ...{ secureHash: true, formatMatch: 'strict', log, timer: systemTimer },
-    rules: { limits, diskFormats: ['raw'], containerFormats: ['bare'] },
+    rules: { limits, diskFormats: ['raw', 'qcow2'], containerFormats: ['bare'] },
   };
 });
 
@@ -91,10 +96,10 @@ const amy = who('amy');
 const eve = who('eve');
 const service = who('services', 'service');
 
-async function newImage(caller: Caller): Promise<Image> {
+async function newImage(caller: Caller, format: string | null = 'raw'): Promise<Image> {
   return createImage(context, caller, {
     ...{ requestId: '', id: undefined, owner: undefined, name: null, visibility: 'community', protected: false },
-    ...{ osHidden: false, diskFormat: 'raw', containerFormat: 'bare', minDiskGib: 0, minRamMib: 0 },
+    ...{ osHidden: false, diskFormat: format, containerFormat: format && 'bare', minDiskGib: 0, minRamMib: 0 },
     ...{ tags: [], properties: new Map() },
   });
 }
@@ -153,12 +158,69 @@ it("LP1546507: neither takes another image's object nor removes what it did not 
   expect(await catalog.read((reader) => reader.garbage(place, 10))).toEqual([]);
 });
 
+const addition = (url: string): RequestedChange => ({
+  field: 'new-location',
+  named: { url, metadata: new Map(), expected: null },
+  index: null,
+});
+const change = async (id: Image['id'], ...changes: readonly RequestedChange[]): Promise<Image> =>
+  (await updateImage(context, amy, { id, requestId: '', expectVersion: undefined, changes })).image;
+const asQcow2: readonly RequestedChange[] = [
+  { field: 'diskFormat', value: 'qcow2' },
+  { field: 'containerFormat', value: 'bare' },
+];
+
+it('CVE-2024-32498: inspects for the formats that the same patch sets', async () => {
+  for (const format of [null, 'raw']) {
+    const { id } = await newImage(amy, format);
+    for (const url of ['http://mirror/raw', 'http://mirror/qcow2'])
+      await expect(change(id, ...asQcow2, addition(url))).rejects.toMatchObject({ reason: 'UNSUPPORTED_MEDIA' });
+    expect(await catalog.read((reader) => reader.image(id))).toMatchObject({ status: 'queued', diskFormat: format });
+  }
+});
+
+it('CVE-2024-32498: inspects what is added to an active image that has no map', async () => {
+  const image = await patch(amy, await newImage(amy), 'http://mirror/a');
+  await expect(patch(amy, image, 'http://mirror/qcow2')).rejects.toMatchObject({ reason: 'UNSUPPORTED_MEDIA' });
+});
+
+it('CVE-2024-32498: refuses what was inspected for formats that were changed meanwhile', async () => {
+  for (const add of [post, patch]) {
+    const image = await newImage(amy);
+    meanwhile = () => change(image.id, ...asQcow2);
+    await expect(add(amy, image, 'http://mirror/a')).rejects.toMatchObject({ reason: 'STATE_CONFLICT' });
+  }
+});
+
+it('does not touch the target for an image that may not have it, nor for a request that was answered', async () => {
+  const active = await patch(amy, await newImage(amy), 'http://mirror/a');
+  const bare = await newImage(amy, null);
+  asked.length = 0;
+  await expect(post(amy, active, 'http://mirror/b')).rejects.toMatchObject({ reason: 'STATE_CONFLICT' });
+  for (const add of [post, patch])
+    await expect(add(amy, bare, 'http://mirror/b')).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' });
+  await expect(patch(amy, active, 'http://mirror/a')).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' });
+  expect(asked).toEqual([]);
+  const url = 'http://mirror/c';
+  const repeated = { requestId: randomUUID(), url, expected: null, imageId: (await newImage(amy)).id };
+  const again = { id: active.id, requestId: randomUUID(), expectVersion: active.version, changes: [addition(url)] };
+  for (let times = 0; times < 2; times += 1) {
+    expect(await addImageLocation(context, amy, repeated)).toMatchObject({ status: 'active', version: 2 });
+    expect((await updateImage(context, amy, again)).image.version).toBe(active.version + 1);
+  }
+  expect(asked.length).toBe(2);
+  await expect(updateImage(context, amy, { ...again, requestId: '' })).rejects.toMatchObject({
+    reason: 'VERSION_CONFLICT',
+  });
+  expect(asked.length).toBe(2);
+});
+
 it('CVE-2016-8611: bounds the locations of an image, and asks the store no more often', async () => {
   let image = await newImage(amy);
   for (const name of ['a', 'b', 'c']) image = await patch(amy, image, `http://mirror/${name}`);
+  asked.length = 0;
   await expect(patch(amy, image, 'http://mirror/d')).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
   await expect(patch(amy, image, 'http://mirror/a')).rejects.toMatchObject({ reason: 'LIMIT_EXCEEDED' });
-  asked.length = 0;
   const named = { url: 'http://mirror/e', metadata: new Map<string, string>(), expected: null };
   const changes = Array.from({ length: 500 }, () => ({ field: 'new-location' as const, named, index: null }));
   await expect(

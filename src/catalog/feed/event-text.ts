@@ -31,8 +31,8 @@ function eventOf(effect: Effect): readonly (readonly Cell[])[] {
     case 'update-image': {
       const { before, after } = effect;
       // An image whose deletion is delayed is deleted to everyone, and new again when it comes back.
-      if (after.status === 'pending_delete' && before.status !== after.status)
-        return [['d', after.id, after.version, ...(effect.members ?? [])]];
+      if (after.status === 'pending_delete')
+        return before.status === after.status ? [] : [['d', after.id, after.version, ...(effect.members ?? [])]];
       if (before.status === 'pending_delete') return [['c', after.id, after.version, after.status]];
       const same = before.owner === after.owner && before.visibility === after.visibility;
       const event = ['u', after.id, after.version, after.status];
