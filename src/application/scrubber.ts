@@ -84,17 +84,27 @@ export class Scrubber {
     const { signal } = this.#stop;
     const { intervalMs, orphanGraceMs } = this.#options;
     const shortest = Math.min(...[intervalMs, orphanGraceMs / 2].filter((ms) => ms > 0), LATER_MS);
-    try {
+    let loaded = false;
+    // None of them keeps the others from being done.
+    const steps = [() => this.#sweepIfDue(), () => this.#passIfDue()];
+    const attempt = async (step: () => Promise<void>): Promise<boolean> => {
+      try {
+        await step();
+        return true;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.warn({ err: error }, 'the scrubber could not go on, will try again');
+        return false;
+      }
+    };
+    const load = async (): Promise<void> => {
       this.#state = await state.load();
+    };
+    try {
       for (;;) {
+        loaded ||= await attempt(load);
         await this.#pace.sleep(shortest);
-        try {
-          await this.#sweepIfDue();
-          await this.#passIfDue();
-        } catch (error) {
-          signal.throwIfAborted();
-          log.warn({ err: error }, 'the scrubber could not go on, will try again');
-        }
+        if (loaded) for (const step of steps) await attempt(step);
       }
     } catch (error) {
       if (!signal.aborted) log.error({ err: error }, 'the scrubber has ended');
