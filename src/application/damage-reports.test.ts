@@ -26,6 +26,7 @@ function setUp() {
     nowMs: 0,
     stat: (): Promise<{ sizeBytes: number } | undefined> => Promise.resolve(undefined),
     answer: (): Promise<boolean> => Promise.resolve(true),
+    logged: '',
   };
   const store: ImageStore = {
     ...{ id: asStoreId('fast'), type: 'file', stat: () => state.stat(), url: () => '' },
@@ -41,7 +42,10 @@ function setUp() {
     ...{ nodeId: here, ownsUnnamed: true, peers: null, storeIdleMs: 1000 },
     stores: new StoreRegistry([registered], store.id),
     timer: { elapsedMs: () => state.nowMs, schedule: () => () => undefined },
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    log: {
+      ...{ info: () => undefined, warn: () => undefined },
+      error: (fields: object) => void (state.logged += JSON.stringify(fields)),
+    },
     commands: {
       reportLocation: (report) => {
         reports.push(report);
@@ -91,6 +95,16 @@ describe('reports of damage', () => {
     damage.note(suspect('cut'), 'missing');
     await settle();
     expect(reports.map(({ locationId }) => locationId)).toEqual(['cut']);
+  });
+
+  test('name the URL of no mirror in the log', async () => {
+    const { damage, state } = setUp();
+    await damage.tell(suspect('a'), 'damaged');
+    expect(state.logged).toContain(key);
+    state.logged = '';
+    await damage.tell(suspect('b', { created: false }), 'damaged');
+    expect(state.logged).toMatch(/"location":"b"/);
+    expect(state.logged).not.toContain(key);
   });
 
   test('are few at a time while the authority does not answer', async () => {

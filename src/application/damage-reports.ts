@@ -68,8 +68,10 @@ export class DamageReports {
     const marked = await commands.reportLocation({ imageId, locationId, key, found });
     if (!marked) return;
     this.#marked += location.damage === found ? 0 : 1;
-    const fields = { imageId, location: locationId, store: storeId, node: nodeId, key, found };
-    log.error(fields, 'location marked: its data is not what was stored');
+    const fields = { imageId, location: locationId, store: storeId, node: nodeId, found };
+    // The key of an object at a URL is that URL, which may let its reader in.
+    const named = location.created ? { ...fields, key } : fields;
+    log.error(named, 'location marked: its data is not what was stored');
   }
 
   // A store that is not configured, or does not answer, says nothing about its objects.
