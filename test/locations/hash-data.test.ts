@@ -142,7 +142,9 @@ async function doWork(): Promise<void> {
 
 async function filesUnder(store: string): Promise<readonly string[]> {
   const entries = await readdir(path.join(folder.path, store), { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'store-id')
+    .map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
