@@ -166,13 +166,14 @@ export class Scrubber {
     const { location, data } = place;
     const { signal } = this.#stop;
     try {
-      // Object stores check what they keep themselves, and would charge for each read.
-      const whole = stores.get(location.storeId)?.type === 'file';
+      // Object stores check what they keep themselves, and would charge for each read. What is marked may be whole again.
+      const whole = stores.get(location.storeId)?.type === 'file' || location.damage !== undefined;
       const pace = (bytes: number): Promise<void> => this.#read(bytes);
-      const found = location.damage ?? (await examineLocation(this.#context, place, { signal, pace, whole }));
+      const found =
+        (await examineLocation(this.#context, place, { signal, pace, whole })) ?? location.damage ?? 'whole';
       this.#counts.objects += 1;
       // Also what is marked: a repair that was in vain is tried once a pass.
-      if (found !== undefined) await damage.tell({ imageId, location, sizeBytes: data.sizeBytes }, found);
+      if (found !== 'whole' || location.damage !== undefined) await damage.tell({ imageId, location, data }, found);
     } catch (error) {
       signal.throwIfAborted();
       // It was removed, or moved, while it was read.

@@ -9,6 +9,9 @@ export type DigestState = (typeof DIGEST_STATES)[number];
 export const DAMAGES = ['damaged', 'missing'] as const;
 export type Damage = (typeof DAMAGES)[number];
 
+/** What a look at an object found: damage, or what was stored. */
+export type Finding = Damage | 'whole';
+
 /** A place where the data of an image lies: an object in a store of ours. */
 export interface Location {
   readonly id: string;
