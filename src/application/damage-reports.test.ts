@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { asImageId, asNodeId, asObjectKey, asStoreId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
+import type { ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import { DamageReports, type Suspect } from './damage-reports.js';
 import type { ImageStore } from './ports/image-store.js';
@@ -11,12 +12,17 @@ const here = asNodeId('here');
 const imageId = asImageId('11111111-1111-4111-8111-111111111111') ?? expect.fail();
 const key = asObjectKey('x/u.data') ?? expect.fail();
 
+const data: ImageData = {
+  ...{ sizeBytes: 10, virtualSizeBytes: null, checksum: null, osHashAlgo: null, osHashValue: null },
+  ...{ locations: [], fileMap: null },
+};
+
 function suspect(id: string, changes: Partial<Location> = {}): Suspect {
   const location: Location = {
     ...{ id, nodeId: here, storeId: asStoreId('fast'), key, metadata: new Map(), digest: 'verified', created: true },
     ...changes,
   };
-  return { imageId, location, sizeBytes: 10 };
+  return { imageId, location, data };
 }
 
 /** What `stat` finds may be set; `reports` fill as they are sent, and `answers` says what becomes of them. */
@@ -26,6 +32,7 @@ function setUp() {
     nowMs: 0,
     stat: (): Promise<{ sizeBytes: number } | undefined> => Promise.resolve(undefined),
     answer: (): Promise<boolean> => Promise.resolve(true),
+    logged: '',
   };
   const store: ImageStore = {
     ...{ id: asStoreId('fast'), type: 'file', stat: () => state.stat(), url: () => '' },
@@ -39,9 +46,13 @@ function setUp() {
   const registered = { store, description: '', weight: 0, properties: new Map<string, string>() };
   const damage = new DamageReports({
     ...{ nodeId: here, ownsUnnamed: true, peers: null, storeIdleMs: 1000 },
+    ...{ maps: { of: () => Promise.resolve(null) } as never, unitDigest: () => new Uint8Array(32) },
     stores: new StoreRegistry([registered], store.id),
     timer: { elapsedMs: () => state.nowMs, schedule: () => () => undefined },
-    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    log: {
+      ...{ info: () => undefined, warn: () => undefined },
+      error: (fields: object) => void (state.logged += JSON.stringify(fields)),
+    },
     commands: {
       reportLocation: (report) => {
         reports.push(report);
@@ -91,6 +102,37 @@ describe('reports of damage', () => {
     damage.note(suspect('cut'), 'missing');
     await settle();
     expect(reports.map(({ locationId }) => locationId)).toEqual(['cut']);
+  });
+
+  test('name the URL of no mirror in the log', async () => {
+    const { damage, state } = setUp();
+    await damage.tell(suspect('a'), 'damaged');
+    expect(state.logged).toContain(key);
+    state.logged = '';
+    await damage.tell(suspect('b', { created: false }), 'damaged');
+    expect(state.logged).toMatch(/"location":"b"/);
+    expect(state.logged).not.toContain(key);
+  });
+
+  test('of damage at a mirror are made only when the node has looked itself', async () => {
+    const { damage, reports, state, settle } = setUp();
+    state.stat = () => Promise.resolve({ sizeBytes: 10 });
+    damage.note(suspect('replaced', { created: false }), 'damaged');
+    damage.note(suspect('of another node', { created: false, nodeId: asNodeId('there') }), 'damaged');
+    await settle();
+    expect(reports.map(({ locationId }) => locationId)).toEqual(['of another node']);
+    state.stat = () => Promise.resolve({ sizeBytes: 11 });
+    damage.note(suspect('another object', { created: false }), 'damaged');
+    await settle();
+    expect(reports.at(-1)).toMatchObject({ locationId: 'another object', found: 'missing' });
+  });
+
+  test('also say that what is marked is whole', async () => {
+    const { damage, reports, state } = setUp();
+    state.answer = () => Promise.resolve(false);
+    await damage.tell(suspect('a', { damage: 'missing' }), 'whole');
+    expect(reports).toEqual([{ imageId, locationId: 'a', key, found: 'whole' }]);
+    expect(damage.marked).toBe(0);
   });
 
   test('are few at a time while the authority does not answer', async () => {

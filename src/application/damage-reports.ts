@@ -1,8 +1,9 @@
 import type { ImageId } from '../base/brand.js';
-import type { Damage, Location } from '../domain/location.js';
+import type { ImageData } from '../domain/image.js';
+import type { Damage, Finding, Location } from '../domain/location.js';
+import { type ExamineContext, examineLocation } from './examine-location.js';
 import { withIdleLimit } from './idle-limit.js';
 import type { Log } from './log.js';
-import type { ReadableStores } from './object-reads.js';
 import { isOwn } from './own-objects.js';
 import type { NodeCommands } from './ports/node-commands.js';
 
@@ -13,7 +14,7 @@ const SAID_MAX = 1000;
 /** Reports under way; what is beyond is found again by the next reader. */
 const RUNNING_MAX = 8;
 
-interface ReportsContext extends ReadableStores {
+interface ReportsContext extends ExamineContext {
   readonly commands: NodeCommands;
   readonly log: Log;
 }
@@ -22,8 +23,7 @@ interface ReportsContext extends ReadableStores {
 export interface Suspect {
   readonly imageId: ImageId;
   readonly location: Location;
-  /** Of the data. */
-  readonly sizeBytes: number;
+  readonly data: ImageData;
 }
 
 /** Tells the authority of damage that readers of this node meet: one report a location, whoever meets it. */
@@ -31,7 +31,8 @@ export class DamageReports {
   readonly #context: ReportsContext;
   /** When each was said, the longest ago first. */
   readonly #said = new Map<string, number>();
-  #running = 0;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #stop = new AbortController();
   #marked = 0;
 
   constructor(context: ReportsContext) {
@@ -46,38 +47,56 @@ export class DamageReports {
   /** A reader met this. Returns at once. */
   note(suspect: Suspect, found: Damage): void {
     const { imageId, location } = suspect;
-    if (location.damage !== undefined || this.#wasSaid(location.id) || this.#running >= RUNNING_MAX) return;
-    this.#said.set(location.id, this.#context.timer.elapsedMs());
-    this.#running += 1;
-    this.tell(suspect, found)
+    const { id, storeId } = location;
+    if (location.damage !== undefined || this.#wasSaid(id) || this.#running.has(id)) return;
+    if (this.#running.size >= RUNNING_MAX || this.#stop.signal.aborted) return;
+    this.#said.set(id, this.#context.timer.elapsedMs());
+    const running = this.#tellIfSo(suspect, found)
       .catch((error: unknown) => {
-        const { id, storeId } = location;
+        if (this.#stop.signal.aborted) return;
         this.#context.log.warn({ err: error, imageId, location: id, store: storeId }, 'damage not reported');
       })
-      .finally(() => {
-        this.#running -= 1;
-      });
+      .finally(() => this.#running.delete(id));
+    this.#running.set(id, running);
   }
 
-  /** Tells the authority, if it is so. Reasons are those of the way to the authority, and UNAVAILABLE of the store. */
-  async tell(suspect: Suspect, found: Damage): Promise<void> {
+  /** Ends the looks that are under way; resolves when they are over. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running.values());
+  }
+
+  // What is not the service's may have been replaced while it was read, or just before.
+  async #tellIfSo(suspect: Suspect, found: Damage): Promise<void> {
+    const { location } = suspect;
+    if (location.created || found !== 'damaged' || !isOwn(this.#context, location)) return this.tell(suspect, found);
+    const examination = { signal: this.#stop.signal, pace: () => Promise.resolve(), whole: true };
+    const seen = await examineLocation(this.#context, suspect, examination);
+    if (seen !== undefined && seen !== 'whole') await this.tell(suspect, seen);
+  }
+
+  /** Tells the authority, if it is so; also that a marked location is whole. Reasons are those of the way to the authority, and UNAVAILABLE of the store. */
+  async tell(suspect: Suspect, found: Finding): Promise<void> {
     if (found === 'missing' && !(await this.#isMissing(suspect))) return;
     const { imageId, location } = suspect;
     const { commands, log } = this.#context;
     const { id: locationId, storeId, key, nodeId } = location;
     const marked = await commands.reportLocation({ imageId, locationId, key, found });
+    if (found === 'whole') log.info({ imageId, location: locationId, store: storeId }, 'location is whole again');
     if (!marked) return;
     this.#marked += location.damage === found ? 0 : 1;
-    const fields = { imageId, location: locationId, store: storeId, node: nodeId, key, found };
-    log.error(fields, 'location marked: its data is not what was stored');
+    const fields = { imageId, location: locationId, store: storeId, node: nodeId, found };
+    // The key of an object at a URL is that URL, which may let its reader in.
+    const named = location.created ? { ...fields, key } : fields;
+    log.error(named, 'location marked: its data is not what was stored');
   }
 
   // A store that is not configured, or does not answer, says nothing about its objects.
-  async #isMissing({ location, sizeBytes }: Suspect): Promise<boolean> {
+  async #isMissing({ location, data }: Suspect): Promise<boolean> {
     if (!isOwn(this.#context, location)) return true;
     const store = this.#context.stores.get(location.storeId);
     if (store === undefined) return false;
-    return (await withIdleLimit(store.stat(location.key), this.#context))?.sizeBytes !== sizeBytes;
+    return (await withIdleLimit(store.stat(location.key), this.#context))?.sizeBytes !== data.sizeBytes;
   }
 
   #wasSaid(id: string): boolean {

@@ -54,16 +54,17 @@ export async function restoreImage(
 export async function endDeletedImages(context: CatalogContext, keptMs: number): Promise<number> {
   const beforeMs = context.clock.nowMs() - keptMs;
   const due = await context.catalog.read((reader) => reader.pendingDeletes(beforeMs, BATCH));
-  for (const id of due) await endDeletedImage(context, id);
+  for (const id of due) await endDeletedImage(context, id, beforeMs);
   return due.length;
 }
 
-async function endDeletedImage(context: CatalogContext, id: ImageId): Promise<void> {
+async function endDeletedImage(context: CatalogContext, id: ImageId, beforeMs: number): Promise<void> {
   const operation = { opId: context.ids.uuid(), subject: id, repeatable: false };
   await writeDecided(context, { id, operation }, (reader) => {
     const before = reader.image(id);
-    // Restored since the list was read.
-    if (before?.status !== 'pending_delete') return { result: undefined, effects: [] };
+    // Restored since the list was read, and perhaps deleted again.
+    if (before?.status !== 'pending_delete' || before.updatedAtMs >= beforeMs)
+      return { result: undefined, effects: [] };
     // Members were told when it was deleted.
     return { result: undefined, effects: deletion(before, { deletedAtMs: context.clock.nowMs(), members: [] }) };
   });

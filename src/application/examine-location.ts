@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { failedWith } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
-import { verifyUnit } from '../blocks/file-map.js';
+import { type FileMap, verifyUnit } from '../blocks/file-map.js';
 import type { ImageData } from '../domain/image.js';
-import { type Damage, type FileMapRef, type Location, mapBeside } from '../domain/location.js';
+import { type FileMapRef, type Finding, type Location, mapBeside } from '../domain/location.js';
 import type { FileMaps } from './file-maps.js';
 import { withIdleLimit } from './idle-limit.js';
 import type { ReadableStores } from './object-reads.js';
@@ -25,29 +25,34 @@ export interface Examination {
 }
 
 /**
- * Looks at the objects of a location in a store of this node, the map beside the data too. undefined: nothing is wrong, as far as
- * can be told: without a map only the size can. UNAVAILABLE: the store does not answer; that is no damage.
+ * Looks at the objects of a location in a store of this node, the map beside the data too. Without a map only the size can be told; where
+ * bytes are wrong by the mark, and there is no map at hand to see, nothing can be: undefined. UNAVAILABLE: the store does not
+ * answer, or gives other bytes from one moment to the next; that is no damage.
  */
 export async function examineLocation(
   context: ExamineContext,
   { data, location }: { readonly data: ImageData; readonly location: Location },
   examination: Examination,
-): Promise<Damage | undefined> {
+): Promise<Finding | undefined> {
   const store = context.stores.get(location.storeId);
   // An operator who took the store out of the configuration may put it back.
   if (store === undefined) return undefined;
   const found = await withIdleLimit(store.stat(location.key), context);
   if (found?.sizeBytes !== data.sizeBytes) return 'missing';
-  if (data.fileMap === null || !examination.whole) return undefined;
+  if (data.fileMap === null || !examination.whole) return 'whole';
   try {
-    const same =
-      (await isMapWhole(context, { store, location, fileMap: data.fileMap }, examination)) &&
-      (await isDataWhole(context, { store, location, data }, examination));
-    return same ? undefined : 'damaged';
+    if (!(await isMapWhole(context, { store, location, fileMap: data.fileMap }, examination))) return 'damaged';
+    const map = await context.maps.of(data);
+    if (map === null) return location.damage === 'damaged' ? undefined : 'whole';
+    return (await isDataWhole(context, { store, location, data, map }, examination)) ? 'whole' : 'damaged';
   } catch (error) {
+    if (!failedWith(error, 'DATA_CORRUPT')) throw error;
     // The file became shorter while it was read.
-    if (failedWith(error, 'DATA_CORRUPT')) return 'damaged';
-    throw error;
+    if (location.created) return 'damaged';
+    // What is not the service's may be replaced at any time, by the same bytes too.
+    throw new ServiceError('UNAVAILABLE', `location ${location.id} was replaced while it was examined`, {
+      cause: error,
+    });
   }
 }
 
@@ -77,11 +82,9 @@ async function isMapWhole(
 
 async function isDataWhole(
   context: ExamineContext,
-  { store, location, data }: Part & { readonly data: ImageData },
+  { store, location, data, map }: Part & { readonly data: ImageData; readonly map: FileMap },
   { signal, pace }: Examination,
 ): Promise<boolean> {
-  const map = await context.maps.of(data);
-  if (map === null) return true;
   const { sizeBytes } = data;
   const source = store.read(location.key, { offsetBytes: 0, lengthBytes: sizeBytes }, { signal });
   let unitIndex = 0;

@@ -77,8 +77,11 @@ export class GarbageCollector {
   }
 
   async #remove(row: Garbage): Promise<boolean> {
+    const store = this.#context.stores.get(row.storeId);
+    // The store may be configured again: its garbage stays listed until then.
+    if (store === undefined) return false;
     try {
-      await this.#context.stores.get(row.storeId)?.delete(row.key);
+      await store.delete(row.key);
       return true;
     } catch (error) {
       this.#context.log.warn(

@@ -14,6 +14,8 @@ let images: Map<string, Image>;
 let leased: Set<string>;
 let objects: Map<ObjectKey, number>;
 let stalenessMs: number | null;
+let fails: Set<ObjectKey>;
+let said: string[];
 let context: SweepContext;
 
 function keyOf(text: string): ObjectKey {
@@ -26,6 +28,8 @@ beforeEach(() => {
   leased = new Set();
   objects = new Map();
   stalenessMs = 0;
+  fails = new Set();
+  said = [];
   const reader = {
     image: (id: string) => images.get(id),
     upload: (id: string) => (leased.has(id) ? { uploadId: id } : undefined),
@@ -39,10 +43,27 @@ beforeEach(() => {
     async *list() {
       for (const [key, modifiedAtMs] of objects) yield await Promise.resolve({ key, modifiedAtMs });
     },
-    delete: (key: ObjectKey) => Promise.resolve(objects.delete(key)),
+    delete: (key: ObjectKey) =>
+      fails.has(key) ? Promise.reject(new Error('held')) : Promise.resolve(objects.delete(key)),
   } as never;
-  const stores = new StoreRegistry([{ store, description: '', weight: 0, properties: new Map() }], asStoreId('fast'));
-  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  // It comes first, and cannot be listed.
+  const broken = {
+    id: asStoreId('broken'),
+    // eslint-disable-next-line @typescript-eslint/require-await -- it fails at once.
+    async *list() {
+      throw new Error('not readable');
+    },
+  } as never;
+  const rest = { description: '', weight: 0, properties: new Map<string, string>() };
+  const stores = new StoreRegistry(
+    [
+      { store: broken, ...rest },
+      { store, ...rest },
+    ],
+    asStoreId('fast'),
+  );
+  const say = (_fields: object, message: string): void => void said.push(message);
+  const log = { info: () => undefined, warn: say, error: say };
   context = { catalog, stores, clock: { nowMs: () => nowMs }, log };
 });
 
@@ -138,5 +159,46 @@ describe('the sweep', () => {
       stalenessMs = age;
       expect(await sweepAll()).toHaveLength(1);
     }
+  });
+
+  test('removes nothing where most objects would go: the catalog is empty, or another', async () => {
+    for (let at = 0; at < 11; at += 1) orphan();
+    expect(await sweepAll()).toHaveLength(11);
+    expect(said.at(-1)).toMatch(/^the catalog names so few objects/);
+    // Among many that are named they are what they seem to be.
+    for (let at = 0; at < 44; at += 1) {
+      const id = randomUUID();
+      const key = keyOf(`${id}/${randomUUID()}.data`);
+      images.set(id, image(id, key));
+      objects.set(key, 0);
+    }
+    expect(await sweepAll()).toHaveLength(44);
+  });
+
+  test('goes on after an object that cannot be removed, says so, and tries it again', async () => {
+    const [held, other] = [orphan(), orphan()];
+    fails.add(held);
+    expect(await sweepAll()).toEqual([held]);
+    expect(said).toContain('orphan not removed, will be tried again');
+    expect(said.filter((line) => line.startsWith('object removed'))).toHaveLength(1);
+    expect(objects.has(other)).toBe(false);
+    fails.clear();
+    const { seen } = await sweep(new Map([[`fast/${held}`, 0]]));
+    expect([objects.size, seen.size]).toEqual([0, 0]);
+  });
+
+  test('remembers what it saw of a store that cannot be listed, and of what an old copy cannot tell', async () => {
+    const key = orphan();
+    const before = new Map([
+      ['broken/x', 5],
+      [`fast/${key}`, nowMs],
+    ]);
+    stalenessMs = null;
+    const { seen } = await sweep(before);
+    expect(seen).toEqual(before);
+    stalenessMs = 0;
+    nowMs += GRACE_MS;
+    await sweep(seen);
+    expect(objects.size).toBe(0);
   });
 });

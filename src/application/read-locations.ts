@@ -241,7 +241,7 @@ class LocationsRead {
     // What gives no answer for one location gives none for others.
     if (failedWith(error, 'UNAVAILABLE')) failed.note(sourceName(way));
     const found = damageOf(error);
-    if (found !== undefined) damage.note({ imageId: image.id, location, sizeBytes: data.sizeBytes }, found);
+    if (found !== undefined) damage.note({ imageId: image.id, location, data }, found);
     this.#failures.push(error);
     this.#vain += 1;
     const fields = { err: error, imageId: image.id, location: location.id, store: location.storeId, through };

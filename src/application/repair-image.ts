@@ -4,9 +4,9 @@
  * marked, somebody suspects something, and all of it is looked at.
  */
 import type { ImageId } from '../base/brand.js';
-import { failedWith } from '../base/service-error.js';
+import { failedWith, ServiceError } from '../base/service-error.js';
 import type { Image, ImageData } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
+import type { Damage, Finding, Location } from '../domain/location.js';
 import type { DamageReports } from './damage-reports.js';
 import type { DataContext } from './data-context.js';
 import { examineLocation } from './examine-location.js';
@@ -25,17 +25,38 @@ export interface RepairContext extends DataContext {
   repaired(): void;
 }
 
+/**
+ * So often a marked location is looked at that the service cannot replace: with the pauses of background work some minutes, or a
+ * day, of which the longer looks cost nothing. Later passes of the scrubber look, too.
+ */
+const LOOKS: Readonly<Record<Damage, number>> = { damaged: 5, missing: 30 };
+
 /** Ends when there is no more to be done now; what it throws is worth another try later. */
-export async function repairImage(context: RepairContext, imageId: ImageId, signal: AbortSignal): Promise<void> {
-  const marked = await lookAtImage(context, imageId, signal);
-  if (marked === undefined) return;
+export async function repairImage(
+  context: RepairContext,
+  imageId: ImageId,
+  signal: AbortSignal,
+  failures: number,
+): Promise<void> {
+  const look = { signal, failures };
+  const seen = await lookAtImage(context, imageId, look);
+  if (seen === undefined) return;
   const version = await context.catalog.read((reader) => reader.imageVersion(imageId));
   // A copy of the catalog may not show the marks yet: the work is still listed, and comes again.
-  if (version !== marked) await lookAtImage(context, imageId, signal);
+  if (version !== seen) await lookAtImage(context, imageId, look);
 }
 
-/** Repairs what is marked, or marks what is damaged. Returns the version of the image that was looked at when it marked any. */
-async function lookAtImage(context: RepairContext, imageId: ImageId, signal: AbortSignal): Promise<number | undefined> {
+interface Look {
+  readonly signal: AbortSignal;
+  /** How often the looks before failed. */
+  readonly failures: number;
+}
+
+/**
+ * Repairs what is marked, or marks what is damaged, and takes marks from what is whole again. Returns the version of the image that was
+ * looked at when marks were changed. UNAVAILABLE: what the service cannot replace may yet come back.
+ */
+async function lookAtImage(context: RepairContext, imageId: ImageId, look: Look): Promise<number | undefined> {
   const image = await context.catalog.read((reader) => reader.image(imageId));
   if (image === undefined || !('data' in image) || image.status === 'pending_delete') {
     await context.commands.endRepair({ imageId, imageVersion: image?.version ?? 0 });
@@ -43,21 +64,49 @@ async function lookAtImage(context: RepairContext, imageId: ImageId, signal: Abo
   }
   const { data } = image;
   const own = data.locations.filter((location) => isOwn(context, location));
-  // What the service did not make is not its to replace.
-  const first = own.find(({ damage, created }) => damage !== undefined && created);
+  // What the service did not make is not its to replace, and may be at a server that does not answer.
+  const isReplaced = (location: Location): boolean => location.created && isMarked(location);
+  const made = await examineAll(context, image, data, { locations: own.filter(isReplaced), signal: look.signal });
+  const first = made.find(({ found }) => found !== 'whole');
   if (first !== undefined) {
-    await repairLocation(context, { image, data, location: first }, signal);
+    await repairLocation(context, { image, data, location: first.location }, look.signal);
     return undefined;
   }
-  let damaged = false;
-  for (const location of own.filter((known) => known.damage === undefined)) {
-    const found = await examineLocation(context, { data, location }, { signal, pace: async () => {}, whole: true });
-    damaged ||= found !== undefined;
-    if (found !== undefined) await context.damage.tell({ imageId, location, sizeBytes: data.sizeBytes }, found);
-  }
-  if (damaged) return image.version;
+  const rest = own.filter((location) => !isReplaced(location));
+  const others = await examineAll(context, image, data, { locations: rest, signal: look.signal });
+  if ([...made, ...others].some(({ isNew }) => isNew)) return image.version;
+  if (others.some(({ found }) => found !== undefined && found !== 'whole' && look.failures < LOOKS[found]))
+    throw new ServiceError('UNAVAILABLE', `Image ${imageId} has a damaged location that may be whole again later.`);
   await context.commands.endRepair({ imageId, imageVersion: image.version });
   return undefined;
+}
+
+function isMarked({ damage }: Location): boolean {
+  return damage !== undefined;
+}
+
+interface Examined {
+  readonly location: Location;
+  readonly found: Finding | undefined;
+  /** It is not what the catalog says. */
+  readonly isNew: boolean;
+}
+
+/** Looks at the locations one after the other, and tells what is not as the catalog says. */
+async function examineAll(
+  context: RepairContext,
+  { id: imageId }: Image,
+  data: ImageData,
+  { locations, signal }: { readonly locations: readonly Location[]; readonly signal: AbortSignal },
+): Promise<readonly Examined[]> {
+  const examined: Examined[] = [];
+  for (const location of locations) {
+    const found = await examineLocation(context, { data, location }, { signal, pace: async () => {}, whole: true });
+    const isNew = found !== undefined && found !== (location.damage ?? 'whole');
+    if (isNew) await context.damage.tell({ imageId, location, data }, found);
+    examined.push({ location, found, isNew });
+  }
+  return examined;
 }
 
 interface Damaged {

@@ -1,11 +1,12 @@
 import type { NodeId } from '../base/brand.js';
 import { asImageId } from '../base/brand.js';
-import { withDamage } from '../domain/image-damage.js';
+import { withFinding } from '../domain/image-damage.js';
 import { dataOf } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { LocationReport } from './ports/node-commands.js';
 import type { Effect } from './ports/catalog.js';
+import { repairWork } from './repair-effects.js';
 import { writeDecided } from './write-decided.js';
 
 /** The authority, whose node has what lies at no named one. */
@@ -15,7 +16,8 @@ export interface AuthorityContext extends CatalogContext {
 
 /**
  * Takes note of what a node found at a location, if that is still the same. The node whose store it is has it marked and has to
- * repair it. The word of another one is no proof: the owner is asked to look. Returns whether the location is marked now.
+ * repair it, or has the mark taken away. The word of another one is no proof: the owner is asked to look. Returns whether the location
+ * is marked now.
  */
 export async function reportLocation(
   context: AuthorityContext,
@@ -33,10 +35,14 @@ export async function reportLocation(
       return { result: false, effects: [] };
     const owner = location.nodeId ?? context.nodeId;
     const ask: Effect = { kind: 'put-work', work: { nodeId: owner, kind: 'repair', imageId: id, candidate: null } };
+    const isWhole = report.found === 'whole';
+    if (isWhole && (owner !== nodeId || location.damage === undefined)) return { result: false, effects: [] };
     if (owner !== nodeId) return { result: false, effects: [ask] };
     if (location.damage === report.found) return { result: true, effects: [ask] };
-    const after = { ...withDamage(before, location.id, report.found), version: before.version + 1 };
-    return { result: true, effects: [{ kind: 'update-image', before, after }, ask] };
+    const after = { ...withFinding(before, location.id, report.found), version: before.version + 1 };
+    // Others that are damaged have a good copy now.
+    const work = isWhole ? repairWork(context.nodeId, after) : [ask];
+    return { result: !isWhole, effects: [{ kind: 'update-image', before, after }, ...work] };
   });
 }
 

@@ -84,17 +84,27 @@ export class Scrubber {
     const { signal } = this.#stop;
     const { intervalMs, orphanGraceMs } = this.#options;
     const shortest = Math.min(...[intervalMs, orphanGraceMs / 2].filter((ms) => ms > 0), LATER_MS);
-    try {
+    let loaded = false;
+    // None of them keeps the others from being done.
+    const steps = [() => this.#sweepIfDue(), () => this.#passIfDue()];
+    const attempt = async (step: () => Promise<void>): Promise<boolean> => {
+      try {
+        await step();
+        return true;
+      } catch (error) {
+        signal.throwIfAborted();
+        log.warn({ err: error }, 'the scrubber could not go on, will try again');
+        return false;
+      }
+    };
+    const load = async (): Promise<void> => {
       this.#state = await state.load();
+    };
+    try {
       for (;;) {
+        loaded ||= await attempt(load);
         await this.#pace.sleep(shortest);
-        try {
-          await this.#sweepIfDue();
-          await this.#passIfDue();
-        } catch (error) {
-          signal.throwIfAborted();
-          log.warn({ err: error }, 'the scrubber could not go on, will try again');
-        }
+        if (loaded) for (const step of steps) await attempt(step);
       }
     } catch (error) {
       if (!signal.aborted) log.error({ err: error }, 'the scrubber has ended');
@@ -156,13 +166,14 @@ export class Scrubber {
     const { location, data } = place;
     const { signal } = this.#stop;
     try {
-      // Object stores check what they keep themselves, and would charge for each read.
-      const whole = stores.get(location.storeId)?.type === 'file';
+      // Object stores check what they keep themselves, and would charge for each read. What is marked may be whole again.
+      const whole = stores.get(location.storeId)?.type === 'file' || location.damage !== undefined;
       const pace = (bytes: number): Promise<void> => this.#read(bytes);
-      const found = location.damage ?? (await examineLocation(this.#context, place, { signal, pace, whole }));
+      const found =
+        (await examineLocation(this.#context, place, { signal, pace, whole })) ?? location.damage ?? 'whole';
       this.#counts.objects += 1;
       // Also what is marked: a repair that was in vain is tried once a pass.
-      if (found !== undefined) await damage.tell({ imageId, location, sizeBytes: data.sizeBytes }, found);
+      if (found !== 'whole' || location.damage !== undefined) await damage.tell({ imageId, location, data }, found);
     } catch (error) {
       signal.throwIfAborted();
       // It was removed, or moved, while it was read.

@@ -16,7 +16,7 @@ import { CatalogFreshness } from '../services/catalog-freshness.js';
 import { CopyAge } from '../services/copy-age.js';
 import { EdgeCatalogService } from '../services/edge-catalog-service.js';
 import { EdgeMethods } from '../services/edge-methods.js';
-import { damageToWire } from '../services/image-words.js';
+import { findingToWire } from '../services/image-words.js';
 import { OwnWrites } from '../services/own-writes.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
@@ -114,7 +114,7 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
       await link.run(() => link.catalog.forgetGarbage({ nodeId, objects }, options()));
     },
     async reportLocation({ imageId, locationId, key, found }) {
-      const request: ReportLocationRequest = { nodeId, imageId, locationId, key, found: damageToWire(found) };
+      const request: ReportLocationRequest = { nodeId, imageId, locationId, key, found: findingToWire(found) };
       const { marked } = await link.run(() => link.catalog.reportLocation(request, options()));
       return marked;
     },

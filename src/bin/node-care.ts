@@ -58,7 +58,7 @@ export function createNodeCare({ config, context, catalog, isAuthority }: CarePa
       // Locations are found, and changed, where the catalog is written.
       hash: (imageId, signal) =>
         isAuthority ? hashData(context, imageId, signal, readFailures) : Promise.reject(notHere()),
-      repair: (imageId, signal) => repairImage(repairing, imageId, signal),
+      repair: (imageId, signal, failures) => repairImage(repairing, imageId, signal, failures),
     },
   );
   const state = scrubStateFile(config.node.dataDir);
@@ -75,7 +75,7 @@ export function createNodeCare({ config, context, catalog, isAuthority }: CarePa
     figures: () => ({ ...scrubber.progress(), damaged: damage.marked, repaired }),
     async close() {
       unsubscribe();
-      await Promise.all([work.close(), scrubber.close(), ending?.close()]);
+      await Promise.all([work.close(), scrubber.close(), ending?.close(), damage.close()]);
     },
   };
 }

@@ -47,8 +47,8 @@ export function selfOf(
   };
 }
 
-// The figures are of the node's disks. A shared store is not the node's, and one that does not answer must not keep the node
-// from announcing itself.
+// The figures are of the node's disks. A shared store is not the node's. What does not answer, as a disk that is not mounted, must
+// not keep the node from announcing itself.
 function capacityOf(store: ImageStore): Promise<Capacity | undefined> {
-  return store.type === 'file' ? store.capacity() : Promise.resolve(undefined);
+  return store.type === 'file' ? store.capacity().catch(() => undefined) : Promise.resolve(undefined);
 }

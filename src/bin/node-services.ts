@@ -184,7 +184,7 @@ function contextOf(config: Config, parts: ContextParts): DataContext & { readonl
   const kept = cache === null ? {} : { keptMap: (sha256: string) => cache.map(sha256) };
   const maps = new FileMaps({ ...readable, failed, log, ...kept });
   const latency = new SourceLatency(clock);
-  const damage = new DamageReports({ ...readable, commands, log });
+  const damage = new DamageReports({ ...readable, maps, unitDigest, commands, log });
   const reading = { ...readable, failed, damage, latency, maps, verified: new VerifiedUnits(), log, unitDigest };
   return {
     ...ground,

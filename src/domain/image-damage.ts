@@ -2,13 +2,20 @@
 import { ServiceError } from '../base/service-error.js';
 import { dataOf, type Image, type ImageData } from './image.js';
 import { checkSame } from './image-copy.js';
-import { type Damage, type Location, mapLeft } from './location.js';
+import { type Finding, type Location, mapLeft } from './location.js';
 
-/** The image with the mark at one of its locations. */
-export function withDamage(image: Image, id: string, damage: Damage): Image {
+/** The image with the mark at one of its locations, or without it when that is whole. */
+export function withFinding(image: Image, id: string, found: Finding): Image {
   if (!('data' in image)) return image;
-  const locations = image.data.locations.map((location) => (location.id === id ? { ...location, damage } : location));
+  const locations = image.data.locations.map((location) => {
+    if (location.id !== id) return location;
+    return found === 'whole' ? withoutMark(location) : { ...location, damage: found };
+  });
   return { ...image, data: { ...image.data, locations } };
+}
+
+function withoutMark({ id, nodeId, storeId, key, metadata, digest, created }: Location): Location {
+  return { id, nodeId, storeId, key, metadata, digest, created };
 }
 
 /** The location that a copy by this node may take the place of. STATE_CONFLICT: there is none any more. */

@@ -118,6 +118,13 @@ describe('adding', () => {
     expect(change(active, add(location('x', { at: `${ID}/removed.data` })))).toBe('INVALID_ARGUMENT');
   });
 
+  it('refuses an object of its own a second time, as that of another node or with other metadata', () => {
+    for (const fields of [{ nodeId: asNodeId('n2') }, { nodeId: null }, { metadata: new Map([['a', 'b']]) }])
+      expect(change(active, add({ ...made('one', 'fast'), id: 'x', created: false, ...fields }))).toBe(
+        'INVALID_ARGUMENT',
+      );
+  });
+
   it.each<[string, ExpectedData, Reason | 'ok']>([
     ['the same digests', { checksum: null, osHashAlgo: 'sha512', osHashValue: 'd'.repeat(128) }, 'ok'],
     ['another digest', { checksum: null, osHashAlgo: 'sha512', osHashValue: 'e'.repeat(128) }, 'STATE_CONFLICT'],
@@ -151,6 +158,14 @@ describe('removing', () => {
     expect(keys([{ ...made('one', 'fast'), id: 'again', created: false }, ...before.slice(1)])).toEqual([
       `fast ${ID}/one.map`,
     ]);
+  });
+
+  it('keeps an object that another location names, whichever node that is of', () => {
+    const uploaded = { ...made('one', 'swift'), nodeId: asNodeId('edge') };
+    const named = { ...uploaded, id: 'again', nodeId: asNodeId('authority'), created: false };
+    const keys = objectsGone([uploaded, named], [named]).map(({ key }) => key);
+    expect(keys).toEqual([`${ID}/one.map`]);
+    expect(objectsGone([uploaded, named], [])).toHaveLength(2);
   });
 
   it('keeps the map that lies beside a copy', () => {

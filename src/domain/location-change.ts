@@ -1,5 +1,5 @@
 /** Changes of an image's locations: their rules (Images API v2 §6.9.1), without a store being asked. */
-import { asImageId } from '../base/brand.js';
+import { asImageId, type ObjectKey } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import type { Caller } from './caller.js';
 import { commonOf, dataOf, type Image, type ImageData } from './image.js';
@@ -123,8 +123,7 @@ function activated(
  * about to be removed, unless this image has it as a location.
  */
 function checkForeign(known: readonly Location[], { storeId, key }: Location): void {
-  const [first = ''] = key.split('/', 1);
-  if (asImageId(first) === undefined) return;
+  if (!isOfService(key)) return;
   if (!known.some((location) => location.storeId === storeId && location.key === key))
     throw new ServiceError('INVALID_ARGUMENT', 'The URL is not that of an object that this image may have.');
 }
@@ -165,7 +164,9 @@ function replaceLocations(
       'INVALID_ARGUMENT',
       'The locations of an image that has some can only be given other metadata: name each of them once.',
     );
-  if (locations.some((one, at) => locations.some((other, there) => there < at && isSame(one, other))))
+  // Two of one object of the service's may be there from earlier releases.
+  const isTwice = (one: Location, other: Location): boolean => !isOfService(one.key) && isSame(one, other);
+  if (locations.some((one, at) => locations.some((other, there) => there < at && isTwice(one, other))))
     throw new ServiceError('INVALID_ARGUMENT', 'Two locations would be the same.');
   return withData(image, { ...data, locations });
 }
@@ -194,8 +195,17 @@ function lastLocation({ id }: Image): ServiceError {
   return new ServiceError('FORBIDDEN', `Image ${id} keeps its last location: delete the image instead.`);
 }
 
+function isOfService(key: ObjectKey): boolean {
+  const [first = ''] = key.split('/', 1);
+  return asImageId(first) !== undefined;
+}
+
+// What the service made has a key of its own: it is one object at whatever node, and one location, or removing one would leave the
+// other without data, or the object without an owner.
 function isSame(a: Location, b: Location): boolean {
-  if (a.nodeId !== b.nodeId || a.storeId !== b.storeId || a.key !== b.key) return false;
+  if (a.storeId !== b.storeId || a.key !== b.key) return false;
+  if (isOfService(a.key)) return true;
+  if (a.nodeId !== b.nodeId) return false;
   if (a.metadata.size !== b.metadata.size) return false;
   return [...a.metadata].every(([name, value]) => b.metadata.get(name) === value);
 }

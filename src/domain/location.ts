@@ -9,6 +9,9 @@ export type DigestState = (typeof DIGEST_STATES)[number];
 export const DAMAGES = ['damaged', 'missing'] as const;
 export type Damage = (typeof DAMAGES)[number];
 
+/** What a look at an object found: damage, or what was stored. */
+export type Finding = Damage | 'whole';
+
 /** A place where the data of an image lies: an object in a store of ours. */
 export interface Location {
   readonly id: string;
@@ -77,10 +80,13 @@ export function mapLeft(map: FileMapRef | null, left: readonly Location[]): File
   return place === undefined ? null : { ...map, storeId: place.storeId, key: place.key };
 }
 
-/** The objects that the service made for these locations and that none of those left needs. */
+/**
+ * The objects that the service made for these locations and that none of those left needs, at whatever node: a store may be shared,
+ * and the keys that the service makes are of one object each.
+ */
 export function objectsGone(before: readonly Location[], left: readonly Location[]): readonly ObjectPlace[] {
-  const nameOf = ({ nodeId, storeId, key }: ObjectPlace): string => JSON.stringify([nodeId, storeId, key]);
+  const nameOf = ({ storeId, key }: ObjectPlace): string => JSON.stringify([storeId, key]);
   const needed = new Set(left.flatMap((location) => [location, ...objectsOf(location)]).map(nameOf));
-  const gone = new Map(before.flatMap(objectsOf).map((place) => [nameOf(place), place]));
-  return [...gone].flatMap(([name, place]) => (needed.has(name) ? [] : [place]));
+  const gone = new Map(before.flatMap(objectsOf).map((place) => [JSON.stringify(place), place]));
+  return [...gone.values()].filter((place) => !needed.has(nameOf(place)));
 }

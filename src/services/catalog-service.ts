@@ -22,7 +22,7 @@ import type { Image } from '../domain/image.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type ImageView, memberMessage } from './image-view.js';
 import { imageChangeOf, listRequestOf, newImageOf, numberOf } from './image-request.js';
-import { damageOf, expectedDataOf } from './location-request.js';
+import { findingOf, expectedDataOf } from './location-request.js';
 import { memberStatusOf } from './image-words.js';
 import type { ServiceContext } from './service-context.js';
 import { placeOf, uploadedDataOf } from './upload-message.js';
@@ -249,7 +249,7 @@ export class CatalogService {
     const caller = await context.caller();
     checkNode(caller);
     const { imageId, locationId, key } = request;
-    const report = { imageId, locationId, key, found: damageOf(request.found) };
+    const report = { imageId, locationId, key, found: findingOf(request.found) };
     return { marked: await reportLocation(this.#context, callingNode(caller, request.nodeId), report) };
   }
 

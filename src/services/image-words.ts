@@ -2,7 +2,7 @@
 import { ServiceError } from '../base/service-error.js';
 import type { ImageStatus, Visibility } from '../domain/image.js';
 import type { IntegerRange, SortField, TimeMatch } from '../domain/image-query.js';
-import type { Damage, DigestState } from '../domain/location.js';
+import type { Damage, DigestState, Finding } from '../domain/location.js';
 import type { MemberStatus } from '../domain/member.js';
 import type { VisibilityFilter } from '../domain/visibility.js';
 import {
@@ -52,9 +52,9 @@ export const DIGEST_STATE_TO_WIRE = {
   missing: LocationDigestState.MISSING,
 } as const satisfies Record<DigestState | Damage, LocationDigestState>;
 
-/** The word for damage in a report. */
-export function damageToWire(damage: Damage): LocationDigestState {
-  return DIGEST_STATE_TO_WIRE[damage];
+/** The word for what was found in a report. */
+export function findingToWire(found: Finding): LocationDigestState {
+  return DIGEST_STATE_TO_WIRE[found === 'whole' ? 'verified' : found];
 }
 
 const VISIBILITIES: ReadonlyMap<ImageVisibility, Visibility> = new Map([

@@ -2,7 +2,7 @@
 import { ServiceError } from '../base/service-error.js';
 import type { RequestedChange } from '../application/update-image.js';
 import type { ExpectedData } from '../domain/location-change.js';
-import type { Damage } from '../domain/location.js';
+import type { Finding } from '../domain/location.js';
 import { checkText } from '../domain/text.js';
 import { LocationDigestState } from '../gen/oriel/catalog/v1/image.js';
 import type { ExpectedData as ExpectedDataMessage, LocationChange } from '../gen/oriel/catalog/v1/image_change.js';
@@ -39,18 +39,19 @@ export function expectedDataOf(message: ExpectedDataMessage | undefined): Expect
   return { checksum: textOrNull(checksum), osHashAlgo: textOrNull(osHashAlgo), osHashValue: textOrNull(osHashValue) };
 }
 
-/** What was found at a location. INVALID_ARGUMENT: no damage. */
-export function damageOf(found: LocationDigestState): Damage {
+/** What was found at a location. INVALID_ARGUMENT: nothing that a node finds. */
+export function findingOf(found: LocationDigestState): Finding {
   switch (found) {
     case LocationDigestState.DAMAGED:
       return 'damaged';
     case LocationDigestState.MISSING:
       return 'missing';
     case LocationDigestState.VERIFIED:
+      return 'whole';
     case LocationDigestState.UNVERIFIED:
     case LocationDigestState.UNSPECIFIED:
     case LocationDigestState.UNRECOGNIZED:
-      throw new ServiceError('INVALID_ARGUMENT', 'found: expected damaged or missing');
+      throw new ServiceError('INVALID_ARGUMENT', 'found: expected damaged, missing or verified');
   }
 }
 

@@ -102,6 +102,7 @@ function contextOver(stores: StoreRegistry): DataContext {
   const clock = { nowMs: () => Date.now() };
   const failed = new FailedLocations(clock);
   const readable = { nodeId, ownsUnnamed: true, peers: null, stores, storeIdleMs: 5000, timer: systemTimer };
+  const maps = new FileMaps({ ...readable, failed, log });
   const commands = {
     abortUpload: () => Promise.reject(new Error('no upload runs in this test')),
     forgetGarbage: (rows: readonly Garbage[]) => forgetGarbage({ catalog, ids }, rows),
@@ -112,9 +113,9 @@ function contextOver(stores: StoreRegistry): DataContext {
     ...{ catalog, clock, ids, protection: NO_PROTECTION, turns: new ImageTurns() },
     rules: { limits, diskFormats: ['raw', 'qcow2'], containerFormats: ['bare'] },
     ...{ ...readable, site: 'here', locationStrategy: 'local-first', failed, latency: new SourceLatency(clock) },
-    ...{ maps: new FileMaps({ ...readable, failed, log }), unitDigest },
+    ...{ maps, unitDigest },
     ...{ verified: new VerifiedUnits(), digester, uploads: new RunningUploads(), log, commands, cached: null },
-    damage: new DamageReports({ ...readable, commands, log }),
+    damage: new DamageReports({ ...readable, maps, unitDigest, commands, log }),
     garbage: new GarbageCollector({ catalog, nodeId, ownsUnnamed: true, stores, commands, log }),
     ...{ hashingAlgorithm: 'sha512', formatMatch: 'strict', secureHash: true, hashAttempts: 2 },
   };
@@ -140,7 +141,9 @@ async function doWork(): Promise<void> {
 
 async function filesUnder(store: string): Promise<readonly string[]> {
   const entries = await readdir(path.join(folder.path, store), { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'store-id')
+    .map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

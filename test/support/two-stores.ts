@@ -22,10 +22,12 @@ export async function startTwoStores(
   return startNode({ ...options, dataDir: path.join(folder, 'data'), args: ['--config', config] });
 }
 
-/** The files of a store, temporary ones too. */
+/** The files of a store, temporary ones too, without the one that marks its folder. */
 export async function filesIn(folder: string, store: string): Promise<string[]> {
   const entries = await readdir(storePath(folder, store), { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+  return entries
+    .filter((entry) => entry.isFile() && entry.name !== 'store-id')
+    .map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 /** The file with the data of an image in a store. */

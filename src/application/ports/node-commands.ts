@@ -1,4 +1,4 @@
-import type { Damage } from '../../domain/location.js';
+import type { Finding } from '../../domain/location.js';
 import type { Garbage } from './catalog.js';
 
 /** What a node found at a location. */
@@ -7,7 +7,7 @@ export interface LocationReport {
   readonly locationId: string;
   /** By which the location is still the same. */
   readonly key: string;
-  readonly found: Damage;
+  readonly found: Finding;
 }
 
 /** A node can do no more for the data that it has of an image. */
@@ -23,7 +23,7 @@ export interface NodeCommands {
   abortUpload(lease: { readonly uploadId: string; readonly imageId: string }): Promise<void>;
   /** Forgets objects that are removed from this node's stores. */
   forgetGarbage(rows: readonly Garbage[]): Promise<void>;
-  /** Tells of damage; true: the location is marked now. False: it is another node's, which will look, or is gone. */
+  /** Tells of damage, or that there is none; true: the location is marked now. False: it is whole, another node's, which will look, or gone. */
   reportLocation(report: LocationReport): Promise<boolean>;
   /** Takes a repair off this node's list, unless the image was changed since. */
   endRepair(end: RepairEnd): Promise<void>;

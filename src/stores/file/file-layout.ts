@@ -5,6 +5,7 @@
  *                                   past some thousand entries; <name> is the key with `~` for `/`
  *   <root>/tmp/<keyed>.<random>     an object being written; <keyed> is the first 32 digits of the same SHA-256, so that
  *                                   what an interrupted put left can be found by key
+ *   <root>/store-id                 by which a node knows the folder again (`store-marker.ts`)
  *
  * `~` is not a character of keys, so names and keys match one to one; a key has at most 255 characters, as many as a name
  * may have bytes.

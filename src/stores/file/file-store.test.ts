@@ -197,3 +197,81 @@ describe('file store', () => {
     expect(await store.stat(key('through'))).toEqual({ sizeBytes: 1 });
   });
 });
+
+describe('a store that the node knows', () => {
+  let remembered: string | undefined;
+  const open = (): Promise<ImageStore> =>
+    openFileStore({
+      id,
+      path,
+      memory: { id: remembered, remember: (seen) => Promise.resolve(void (remembered = seen)) },
+    });
+  const actions = (of: ImageStore): readonly (() => Promise<unknown>)[] => [
+    () => of.stat(key('object')),
+    () => of.versionOf?.(key('object')) ?? Promise.resolve(),
+    () => of.read(key('object'), { offsetBytes: 0, lengthBytes: 1 }, {})[Symbol.asyncIterator]().next(),
+    () => of.delete(key('object')),
+    () => put('other', Buffer.from('x'), of),
+    () => of.list?.()[Symbol.asyncIterator]().next() ?? Promise.resolve(),
+    () => of.check(),
+    () => of.capacity(),
+  ];
+  const unmount = async (): Promise<void> => {
+    await rename(path, join(parent, 'disk'));
+    await mkdir(path);
+  };
+  const mount = async (): Promise<void> => {
+    await rm(path, { recursive: true, force: true });
+    await rename(join(parent, 'disk'), path);
+  };
+
+  beforeEach(async () => {
+    remembered = undefined;
+    store = await open();
+    await put('object', Buffer.from('mine'));
+  });
+
+  test('is not available while its disk is not mounted, says what to do, and heals when it is', async () => {
+    await unmount();
+    const again = await open();
+    for (const act of actions(again)) {
+      await expect(act()).rejects.toThrow(/mount the disk/);
+    }
+    expect(await readdir(path)).toEqual([]);
+    await mount();
+    expect(await again.stat(key('object'))).toEqual({ sizeBytes: 4 });
+    await again.check();
+  });
+
+  test('is not available without its folder, which is not made', async () => {
+    await rename(path, join(parent, 'disk'));
+    const again = await open();
+    await expect(again.check()).rejects.toThrow(/mount the disk/);
+    expect(await readdir(parent)).toEqual(['disk']);
+    await mount();
+    await again.check();
+  });
+
+  test('tells absent objects from an absent disk while it runs, also where another disk is mounted', async () => {
+    await store.check();
+    expect(await store.stat(key('none'))).toBeUndefined();
+    await unmount();
+    await openFileStore({ id, path });
+    for (const act of actions(store).slice(0, -1)) await expect(act()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    await mount();
+    expect(await store.delete(key('none'))).toBe(false);
+    expect(await store.delete(key('object'))).toBe(true);
+  });
+
+  test('of an earlier release gets its mark, and nodes that share a folder share it', async () => {
+    await rm(join(path, 'store-id'));
+    remembered = undefined;
+    await (await open()).check();
+    const first: string | undefined = remembered;
+    expect(first).toMatch(/^[0-9a-f-]{36}$/);
+    remembered = undefined;
+    await open();
+    expect(remembered).toBe(first);
+    expect((await readdir(path)).sort()).toEqual(['objects', 'store-id', 'tmp']);
+  });
+});

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ByteRange, Capacity, ImageStore, PutOptions, StoredObject } from '../../application/ports/image-store.js';
 import type { ObjectKey, StoreId } from '../../base/brand.js';
-import { ServiceError } from '../../base/service-error.js';
+import { failedWith, ServiceError } from '../../base/service-error.js';
 import { MIB } from '../../base/units.js';
 import { makeDurableFolder, syncFolder } from '../../hostfs/folder.js';
 import { errnoOf, wrapFsError, wrappingFsErrors } from '../../hostfs/fs-error.js';
@@ -14,11 +14,14 @@ import { SparseWriter } from '../../hostfs/sparse-writer.js';
 import { keyNamed, type ObjectPlace, objectsFolder, placeOf, temporaryFolder } from './file-layout.js';
 import { pullSource } from '../pull-source.js';
 import { SpaceBudget } from './space-budget.js';
+import { StoreMarker, type StoreMemory } from './store-marker.js';
 
 export interface FileStoreOptions {
   readonly id: StoreId;
-  /** The store's folder; made when it is not there. One node at a time may use it. */
+  /** The store's folder; that of a new store is made when it is not there. One node at a time may use it. */
   readonly path: string;
+  /** By which a node knows the folder again; absent: whatever folder is there when the store is opened. */
+  readonly memory?: StoreMemory;
   /** Bytes of the file system to leave free; default: a fiftieth of it, at most 256 MiB. */
   readonly reserveBytes?: number;
 }
@@ -29,34 +32,56 @@ const SPACE_CHECK_BYTES = 64 * MIB;
 
 /**
  * Opens a store of objects in a folder and removes what puts of an earlier run left unfinished. UNAVAILABLE when the folder
- * cannot be made or read.
+ * cannot be made or read. A store that the node knows opens without its folder: it is UNAVAILABLE until that is there.
  */
 export async function openFileStore(options: FileStoreOptions): Promise<ImageStore> {
-  return wrappingFsErrors(`store ${options.id}: opening`, async () => {
-    await makeDurableFolder(options.path);
-    // The operator may well give a symbolic link; below it none is followed.
-    const root = await realpath(options.path);
-    await makeDurableFolder(objectsFolder(root));
-    await makeDurableFolder(temporaryFolder(root));
-    for (const name of await readdir(temporaryFolder(root))) {
-      await rm(join(temporaryFolder(root), name), { recursive: true, force: true });
-    }
-    return new FileStore(options.id, root, new SpaceBudget(root, options.reserveBytes));
+  const store = new FileStore(options);
+  await store.open().catch((error: unknown) => {
+    if (options.memory?.id === undefined || !failedWith(error, 'UNAVAILABLE')) throw error;
   });
+  return store;
 }
 
 class FileStore implements ImageStore {
   readonly id: StoreId;
   readonly type = 'file';
-  readonly #root: string;
+  readonly #path: string;
+  readonly #marker: StoreMarker;
   readonly #space: SpaceBudget;
   /** Temporary files that running puts own; `delete` leaves them alone. */
   readonly #running = new Set<string>();
+  /** The folder without symbolic links; as the operator named it until the store is open. */
+  #root: string;
+  #opening: Promise<void> | undefined;
 
-  constructor(id: StoreId, root: string, space: SpaceBudget) {
+  constructor({ id, path, memory, reserveBytes }: FileStoreOptions) {
     this.id = id;
+    this.#path = path;
+    this.#root = path;
+    this.#marker = new StoreMarker(id, path, memory);
+    this.#space = new SpaceBudget(path, reserveBytes);
+  }
+
+  /** Does so once; after a failure again. */
+  async open(): Promise<void> {
+    this.#opening ??= wrappingFsErrors(this.#doing('opening'), () => this.#open()).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    if (!this.#marker.isKnown) await makeDurableFolder(this.#path);
+    await this.#marker.check();
+    // The operator may well give a symbolic link; below it none is followed.
+    const root = await realpath(this.#path);
+    await makeDurableFolder(objectsFolder(root));
+    await makeDurableFolder(temporaryFolder(root));
+    for (const name of await readdir(temporaryFolder(root))) {
+      await rm(join(temporaryFolder(root), name), { recursive: true, force: true });
+    }
     this.#root = root;
-    this.#space = space;
   }
 
   async put(
@@ -65,6 +90,9 @@ class FileStore implements ImageStore {
     options: PutOptions,
   ): Promise<{ readonly sizeBytes: number }> {
     options.signal.throwIfAborted();
+    await this.open();
+    // Nothing is written to the disk below a mount point.
+    await this.#checkFolder();
     if ((await this.stat(key)) !== undefined) throw this.#taken(key);
     const expectedSizeBytes = options.expectedSizeBytes ?? 0;
     const claim = await wrappingFsErrors(this.#doing('claiming room'), () => this.#space.claim(expectedSizeBytes));
@@ -107,28 +135,31 @@ class FileStore implements ImageStore {
   }
 
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
+    await this.open();
     const { path, folder } = placeOf(this.#root, key);
     return wrappingFsErrors(this.#doing('looking up an object'), async () => {
       if (!(await this.#isInside(folder))) return undefined;
       const found = await lstat(path).catch(undefinedWhenMissing);
-      if (found === undefined) return undefined;
+      if (found === undefined) return this.#absent();
       if (!found.isFile()) throw this.#foreign(key);
       return { sizeBytes: found.size };
     });
   }
 
   async versionOf(key: ObjectKey): Promise<string | undefined> {
+    await this.open();
     const { path } = placeOf(this.#root, key);
     return wrappingFsErrors(this.#doing('looking up an object'), async () => {
       const found = await lstat(path, { bigint: true }).catch(undefinedWhenMissing);
       // The time of change, too: a program may set that of modification as it likes.
       return found === undefined
-        ? undefined
+        ? this.#absent()
         : [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join('.');
     });
   }
 
   async delete(key: ObjectKey): Promise<boolean> {
+    await this.open();
     const place = placeOf(this.#root, key);
     return wrappingFsErrors(this.#doing('deleting'), async () => {
       for (const name of await readdir(temporaryFolder(this.#root))) {
@@ -140,11 +171,14 @@ class FileStore implements ImageStore {
       const removed = await unlink(place.path)
         .then(() => true)
         .catch(undefinedWhenMissing);
+      if (removed === undefined) await this.#absent();
       return removed === true;
     });
   }
 
   async *list(): AsyncGenerator<StoredObject> {
+    await this.open();
+    await this.#checkFolder();
     const root = objectsFolder(this.#root);
     for (const first of await this.#names(root))
       for (const second of await this.#names(join(root, first)))
@@ -155,10 +189,13 @@ class FileStore implements ImageStore {
   }
 
   async capacity(): Promise<Capacity> {
+    await this.open();
     return wrappingFsErrors(this.#doing('asking for free space'), () => this.#space.capacity());
   }
 
   async check(): Promise<void> {
+    await this.open();
+    await this.#checkFolder();
     const path = join(temporaryFolder(this.#root), `probe.${randomUUID()}`);
     await wrappingFsErrors(this.#doing('checking'), async () => {
       try {
@@ -251,12 +288,14 @@ class FileStore implements ImageStore {
   }
 
   async #openObject(key: ObjectKey): Promise<FileHandle> {
+    await this.open();
     const { path, folder } = placeOf(this.#root, key);
     return wrappingFsErrors(this.#doing('opening an object'), async () => {
       const inside = await this.#isInside(folder);
       const file = inside
         ? await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(undefinedWhenMissing)
         : undefined;
+      if (file === undefined) await this.#absent();
       if (file === undefined) throw new ServiceError('NOT_FOUND', `store ${this.id} has no object ${key}`);
       return file;
     });
@@ -266,12 +305,22 @@ class FileStore implements ImageStore {
   async #isInside(folder: string): Promise<boolean> {
     const real = await realpath(folder).catch(undefinedWhenMissing);
     if (real === undefined) {
-      // A store that is not mounted has no objects either: that must not read as if they had been deleted.
+      await this.#absent();
       await lstat(objectsFolder(this.#root));
       return false;
     }
     if (real === folder) return true;
     throw new ServiceError('UNAVAILABLE', `store ${this.id}: a folder of objects is a symbolic link`);
+  }
+
+  /** A store that is not mounted has no objects either: that must not read as if they had been deleted. */
+  async #absent(): Promise<undefined> {
+    await this.#marker.check();
+    return undefined;
+  }
+
+  async #checkFolder(): Promise<void> {
+    await wrappingFsErrors(this.#doing('checking its folder'), () => this.#marker.check());
   }
 
   #taken(key: ObjectKey): ServiceError {

@@ -478,7 +478,7 @@ export interface ReportLocationRequest {
   locationId: string;
   /** The key of its object, by which the location is still the same. */
   key: string;
-  /** What was found: damaged or missing. */
+  /** What was found: damaged or missing; verified: a marked location is whole again. */
   found: LocationDigestState;
 }
 
