@@ -9,13 +9,15 @@ import { isService } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { DataContext } from './data-context.js';
 import { inspectContent } from './inspect-content.js';
+import { lookInTime } from './look-in-time.js';
 import type { Effect } from './ports/catalog.js';
+import type { Timer } from './ports/clock.js';
 import type { ImageStore } from './ports/image-store.js';
 import type { LocationNaming } from './store-registry.js';
 import { overCap } from './upload-lease.js';
 
-/** So long may the look into the header of an object take. */
-const INSPECTION_MS = 60_000;
+/** So long may the objects that one request names be looked at: its caller waits, an edge for at most 30 s. */
+const LOOK_MS = 20_000;
 
 /** What the use cases that change locations work with. */
 export interface LocationContext
@@ -40,6 +42,7 @@ export async function findLocation(
   caller: Caller,
   image: Image,
   { url, metadata, expected }: NamedLocation,
+  untilMs = lookUntil(context.timer),
 ): Promise<FoundLocation> {
   parseLocationUrl(url);
   const named = context.stores.locate(url);
@@ -47,12 +50,13 @@ export async function findLocation(
   const { store, key, by } = named;
   if (by === 'services' && !isAdmin(caller) && !isService(caller))
     throw new ServiceError('FORBIDDEN', 'Only services and administrators may name objects of this store.');
-  const found = await told(by, async () => {
+  const look = async (signal: AbortSignal): Promise<Pick<FoundLocation, 'sizeBytes' | 'virtualSizeBytes'>> => {
     const { sizeBytes } = (await store.stat(key)) ?? missing();
     const cap = context.rules.limits.imageSizeCapBytes;
     if (exceeds(sizeBytes, cap)) throw overCap(cap);
-    return { sizeBytes, virtualSizeBytes: await inspected(context, image, store, { key, sizeBytes }) };
-  });
+    return { sizeBytes, virtualSizeBytes: await inspected(context, image, { key, sizeBytes, store, signal }) };
+  };
+  const found = await told(by, () => lookInTime(context.timer, untilMs, look));
   return {
     location: {
       id: context.ids.uuid(),
@@ -63,6 +67,11 @@ export async function findLocation(
     ...found,
     expected,
   };
+}
+
+/** When the look at what a request names that begins now must have ended. */
+export function lookUntil(timer: Timer): number {
+  return timer.elapsedMs() + LOOK_MS;
 }
 
 /** The effects that have data read which this node found somewhere, for its digests. */
@@ -78,20 +87,17 @@ export function hashEffects(
 async function inspected(
   context: LocationContext,
   image: Image,
-  store: ImageStore,
-  object: { readonly key: ObjectKey; readonly sizeBytes: number },
+  object: {
+    readonly key: ObjectKey;
+    readonly sizeBytes: number;
+    readonly store: ImageStore;
+    readonly signal: AbortSignal;
+  },
 ): Promise<number | null> {
   const { id: imageId, diskFormat, containerFormat } = image;
   if (image.status !== 'queued' || diskFormat === null || containerFormat === null) return null;
-  const stop = new AbortController();
-  const late = new ServiceError('UNAVAILABLE', 'url: the object takes too long to be looked at');
-  const cancel = context.timer.schedule(() => stop.abort(late), INSPECTION_MS);
-  try {
-    const { signal } = stop;
-    return await inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
-  } finally {
-    cancel();
-  }
+  const { store, signal } = object;
+  return inspectContent(context, { imageId, diskFormat, containerFormat, store, signal }, object);
 }
 
 /**

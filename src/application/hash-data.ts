@@ -19,6 +19,9 @@ import { unitsOf } from './unit-stream.js';
 import { objectKeys } from './upload-lease.js';
 import { type Decided, writeDecided } from './write-decided.js';
 
+/** A source that is slower holds one of the few slots of this work for others. */
+const LEAST_BYTES_PER_S = 256 * 1024;
+
 /** What was read at a location. */
 interface ReadData {
   readonly location: Location;
@@ -150,7 +153,7 @@ async function readThrough(
   try {
     const range = { offsetBytes: 0, lengthBytes: sizeBytes };
     const source = await openReadable(context, { location, sizeBytes }, range, AbortSignal.any([signal, stop.signal]));
-    const cut = unitsOf(source, { lengthBytes: sizeBytes, limit: context });
+    const cut = unitsOf(source, { lengthBytes: sizeBytes, limit: context, leastBytesPerS: LEAST_BYTES_PER_S });
     const units = session.units(cut)[Symbol.asyncIterator]();
     while ((await units.next()).done !== true) signal.throwIfAborted();
     return { location, osHashAlgo, digests: await session.finish() };

@@ -6,7 +6,7 @@ import { exceeds } from '../domain/limits.js';
 import { authorize } from '../domain/policy.js';
 import { type ChangeRequest, changeImage } from './change-image.js';
 import { findImage } from './find-image.js';
-import { findLocation, hashEffects, type LocationContext, type NamedLocation } from './find-location.js';
+import { findLocation, hashEffects, lookUntil, type LocationContext, type NamedLocation } from './find-location.js';
 import { type ChangedImage, garbageBetween, garbageEffects } from './image-garbage.js';
 import type { Garbage } from './ports/catalog.js';
 
@@ -58,11 +58,12 @@ async function foundChanges(
     throw new ServiceError('LIMIT_EXCEEDED', `an image may have at most ${quota} locations`);
   let image: Image | undefined;
   const found: ImageChange[] = [];
+  const untilMs = lookUntil(context.timer);
   for (const change of changes)
     if (change.field !== 'new-location') found.push(change);
     else {
       image ??= await imageToAddTo(context, caller, request.id);
-      const added = await findLocation(context, caller, image, change.named);
+      const added = await findLocation(context, caller, image, change.named, untilMs);
       found.push({ field: 'location', change: { kind: 'add', found: added, index: change.index } });
     }
   return found;
