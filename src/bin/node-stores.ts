@@ -15,7 +15,8 @@ import { namingByUrl } from './store-naming.js';
  * Services are not asked yet: a node starts while they are down.
  */
 export async function openStores(config: Config, log: Log): Promise<StoreRegistry> {
-  const rules = { ...config.import, mostBytes: config.limits.imageSizeCapBytes };
+  // What is added must be within the cap (application/find-location.ts); what was added stays readable when the cap is lowered.
+  const rules = { ...config.import, mostBytes: Number.MAX_SAFE_INTEGER };
   const guard = new FetchGuard({ rules, log });
   const opened: RegisteredStore[] = [];
   for (const store of config.stores) {

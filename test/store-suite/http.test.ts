@@ -32,6 +32,13 @@ readOnlySuite('http', async () => {
   };
 });
 
+test.each(['private_token', 'auth', 'jwt', 'Key-Pair-Id', 'Policy', 'X-Amz-Signature'])(
+  'a URL with %s in its query is refused',
+  (name) => {
+    expect(() => storeOf().locate(`http://h.example/a?${name}=x`)).toThrow(/no signature, key or token/);
+  },
+);
+
 describe('an http store', () => {
   const bytes = randomBytes(4 * MIB + 9);
   let server: ObjectServer;
@@ -78,6 +85,11 @@ describe('an http store', () => {
     expect(await size()).toEqual({ sizeBytes: 5 });
     server.trouble = ({ method }) =>
       method === 'HEAD' ? { status: 501 } : { status: 416, headers: { 'content-range': 'bytes */0' } };
+    expect(await size()).toEqual({ sizeBytes: 0 });
+    always({ status: 200, headers: { 'content-length': '0' } }, 'HEAD');
+    expect(await size()).toEqual({ sizeBytes: bytes.length });
+    server.trouble = ({ method }) =>
+      method === 'HEAD' ? { status: 200, headers: { 'content-length': '0' } } : { status: 416 };
     expect(await size()).toEqual({ sizeBytes: 0 });
     server.trouble = () => ({ status: 410 });
     expect(await size()).toBeUndefined();
