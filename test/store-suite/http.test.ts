@@ -63,6 +63,7 @@ describe('an http store', () => {
 
   test('names objects by their URLs, and says what is wrong with one', () => {
     const store = storeOf({ ...RULES, allowedPorts: [80] });
+    expect(store.sourceOf(store.locate('http://h.example/a'))).toBe('h.example');
     expect(store.url(store.locate('http://h.example/a b'.replace(' ', '%20')))).toBe('http://h.example/a%20b');
     expect(() => store.locate('http://h.example:81/')).toThrow(/ports 80/);
     expect(() => store.locate('http://127.1/')).toThrow(/IPv4 address such as/);

@@ -108,6 +108,11 @@ export class HttpStore implements ImageStore {
     return Promise.resolve();
   }
 
+  sourceOf(key: ObjectKey): string | undefined {
+    const url = urlOfKey(key);
+    return url === undefined ? undefined : new URL(url).host;
+  }
+
   url(key: ObjectKey): string {
     return urlOfKey(key) ?? `http:${key}`;
   }
