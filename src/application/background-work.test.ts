@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { asImageId, asNodeId, type ImageId } from '../base/brand.js';
-import type { ImageWork } from '../domain/image-work.js';
-import { BackgroundWork, type DoWork } from './background-work.js';
+import type { ImageWork, WorkName } from '../domain/image-work.js';
+import { BackgroundWork, type DoWork, type ListWork } from './background-work.js';
 
 const nodeId = asNodeId('n1');
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -37,15 +37,19 @@ function imageIds(count: number): readonly ImageId[] {
   return Array.from({ length: count }, () => asImageId(randomUUID()) ?? expect.fail()).sort();
 }
 
-function worker(rows: ImageWork[], hash: DoWork): { readonly work: BackgroundWork; readonly timer: HandTimer } {
+function worker(
+  rows: ImageWork[],
+  hash: DoWork,
+  repair?: DoWork,
+): { readonly work: BackgroundWork; readonly timer: HandTimer } {
   const timer = new HandTimer();
-  const nameOf = ({ kind, imageId }: ImageWork): string => `${kind} ${imageId}`;
-  const list = (after: ImageWork | undefined, limit: number): Promise<readonly ImageWork[]> => {
+  const nameOf = ({ kind, imageId }: WorkName): string => `${kind} ${imageId}`;
+  const list: ListWork = (after, limit) => {
     const left = rows.filter((row) => after === undefined || nameOf(row) > nameOf(after));
     return Promise.resolve(left.slice(0, limit));
   };
   const none: DoWork = () => Promise.reject(new Error('no such work is listed'));
-  return { work: new BackgroundWork({ list, timer, log }, { hash, repair: none }), timer };
+  return { work: new BackgroundWork({ list, timer, log }, { hash, repair: repair ?? none }), timer };
 }
 
 const rowOf = (imageId: ImageId): ImageWork => ({ nodeId, kind: 'hash', imageId, candidate: null });
@@ -117,6 +121,52 @@ describe('background work', () => {
     work.wake();
     await timer.pass(500);
     expect(done).toEqual([good]);
+    await work.close();
+  });
+
+  test('of one kind does not wait for that of the other, however much there is', async () => {
+    const ids = imageIds(250);
+    const repairs = ids.slice(0, 3).map((imageId): ImageWork => ({ ...rowOf(imageId), kind: 'repair' }));
+    const rows = [...ids.map(rowOf), ...repairs];
+    let hashing = 0;
+    const repaired: string[] = [];
+    const forever: DoWork = (_imageId, signal) => {
+      hashing += 1;
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('ended'))));
+    };
+    const { work, timer } = worker(rows, forever, (imageId) => {
+      repaired.push(imageId);
+      return Promise.resolve();
+    });
+    work.wake();
+    for (let turn = 0; turn < 4; turn += 1) await timer.pass(500);
+    expect(hashing).toBe(2);
+    expect(repaired.sort()).toEqual(repairs.map(({ imageId }) => imageId));
+    await work.close();
+  });
+
+  test('that takes too long is ended and tried again later', async () => {
+    const [slow = expect.fail()] = imageIds(1);
+    const reasons: string[] = [];
+    const failuresSeen: number[] = [];
+    const { work, timer } = worker([rowOf(slow)], (_imageId, signal, failures) => {
+      failuresSeen.push(failures);
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reasons.push(String(signal.reason));
+          reject(new Error('ended'));
+        });
+      });
+    });
+    work.wake();
+    await timer.pass(500);
+    await timer.pass(6 * 3_600_000 - 1);
+    expect(reasons).toEqual([]);
+    await timer.pass(1);
+    expect(reasons).toEqual([expect.stringContaining('longer than 6 hours')]);
+    await timer.pass(500);
+    await timer.pass(5000);
+    expect(failuresSeen).toEqual([0, 1]);
     await work.close();
   });
 

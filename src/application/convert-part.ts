@@ -6,6 +6,7 @@ import { inspectImage } from '../formats/probe.js';
 import { openQcow2Disk } from '../formats/qcow2/qcow2-disk.js';
 import { fillPart, type Filled, type Filling, told } from './fill-part.js';
 import type { ReadableData } from './open-download.js';
+import type { Timer } from './ports/clock.js';
 import { readLocations, type ReadingContext } from './read-locations.js';
 import { UnitReader } from './unit-reader.js';
 
@@ -50,7 +51,7 @@ export async function fillPartRaw(context: ConvertingContext, filling: Filling):
         'STATE_CONFLICT',
         `The data of image ${image.id} has no map to verify it by while it is converted. Copy it into a store first (oriel image copy).`,
       );
-    const disk = await openQcow2Disk(readAt, data.sizeBytes);
+    const disk = await openQcow2Disk(readAt, data.sizeBytes, turnOf(context.timer));
     if (disk.sizeBytes > context.diskBytesMax)
       throw new ServiceError(
         'LIMIT_EXCEEDED',
@@ -60,6 +61,10 @@ export async function fillPartRaw(context: ConvertingContext, filling: Filling):
   } finally {
     await reader.close();
   }
+}
+
+function turnOf(timer: Timer): () => Promise<void> {
+  return () => new Promise((resolve) => void timer.schedule(resolve, 0));
 }
 
 function readerOf(

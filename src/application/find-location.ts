@@ -1,4 +1,3 @@
-import type { ObjectKey } from '../base/brand.js';
 import { failedWith, ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import type { ExpectedData, FoundLocation } from '../domain/location-change.js';
@@ -10,14 +9,16 @@ import { isService } from '../domain/policy.js';
 import type { CatalogContext } from './catalog-context.js';
 import type { DataContext } from './data-context.js';
 import { inspectContent } from './inspect-content.js';
+import { lookInTime } from './look-in-time.js';
 import type { Effect } from './ports/catalog.js';
+import type { Timer } from './ports/clock.js';
 import type { ImageStore } from './ports/image-store.js';
 import type { Formats } from './read-for-digests.js';
 import type { LocationNaming } from './store-registry.js';
 import { overCap } from './upload-lease.js';
 
-/** So long may the look into the header of an object take. */
-const INSPECTION_MS = 60_000;
+/** So long may the objects that one request names be looked at: its caller waits, an edge for at most 30 s. */
+const LOOK_MS = 20_000;
 
 /** What the use cases that change locations work with. */
 export interface LocationContext
@@ -89,16 +90,24 @@ export async function findLocation(
   imageId: string,
   { store, by, supposed }: NamedObject,
   formats: Formats | null,
+  untilMs = lookUntil(context.timer),
 ): Promise<FoundLocation> {
   const { key } = supposed.location;
-  return told(by, async () => {
+  const look = async (signal: AbortSignal): Promise<FoundLocation> => {
     const { sizeBytes } = (await store.stat(key)) ?? missing();
     const cap = context.rules.limits.imageSizeCapBytes;
     if (exceeds(sizeBytes, cap)) throw overCap(cap);
     const object = { key, sizeBytes };
-    const virtualSizeBytes = formats === null ? null : await inspected(context, { ...formats, imageId, store }, object);
+    const virtualSizeBytes =
+      formats === null ? null : await inspectContent(context, { ...formats, imageId, store, signal }, object);
     return { ...supposed, sizeBytes, virtualSizeBytes };
-  });
+  };
+  return told(by, () => lookInTime(context.timer, untilMs, look));
+}
+
+/** When the look at what a request names that begins now must have ended. */
+export function lookUntil(timer: Timer): number {
+  return timer.elapsedMs() + LOOK_MS;
 }
 
 /** The effects that have data read which this node found somewhere, for its digests. */
@@ -108,21 +117,6 @@ export function hashEffects(
   candidate: FoundLocation | null,
 ): readonly Effect[] {
   return secureHash ? [{ kind: 'put-work', work: { nodeId, kind: 'hash', imageId, candidate } }] : [];
-}
-
-async function inspected(
-  context: LocationContext,
-  image: Formats & { readonly imageId: string; readonly store: ImageStore },
-  object: { readonly key: ObjectKey; readonly sizeBytes: number },
-): Promise<number | null> {
-  const stop = new AbortController();
-  const late = new ServiceError('UNAVAILABLE', 'url: the object takes too long to be looked at');
-  const cancel = context.timer.schedule(() => stop.abort(late), INSPECTION_MS);
-  try {
-    return await inspectContent(context, { ...image, signal: stop.signal }, object);
-  } finally {
-    cancel();
-  }
 }
 
 /**

@@ -89,7 +89,7 @@ function withFirstLocation(context: LocationContext, caller: Caller, before: Ima
 
 /**
  * Takes an image out of a store (Images API v2 §6.13). NOT_FOUND: absent, invisible, or not in the store. STATE_CONFLICT: not
- * active, or there is no such store. FORBIDDEN: no right, protected, or its only copy.
+ * active, or there is no such store. FORBIDDEN: no right, or its only copy.
  */
 export async function removeFromStore(
   context: LocationContext,

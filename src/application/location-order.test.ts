@@ -14,6 +14,8 @@ const LIGHT = place('light', 'me', 'slow');
 const HEAVY = place('heavy', 'me', 'fast');
 const LOCATIONS = [FAR, NEAR, LIGHT, HEAVY];
 
+const STORES = { get: () => undefined };
+
 function order(options: Partial<LocationPlaces>, locations: readonly Location[] = LOCATIONS): readonly string[] {
   const places: LocationPlaces = {
     ...{ strategy: 'local-first', prefer: [], site: 'here' },
@@ -78,7 +80,7 @@ describe('between equals', () => {
   it.each(['local-first', 'weighted'] as const)('%s takes the one that was measured faster', (strategy) => {
     let nowMs = 0;
     const latency = new SourceLatency({ nowMs: () => nowMs });
-    const slowness: LocationPlaces['slowness'] = (way) => latency.slowness(sourceName(way));
+    const slowness: LocationPlaces['slowness'] = (way) => latency.slowness(sourceName(way, STORES));
     const first = (): string | undefined => order({ strategy, weight, slowness }, [LIGHT, HEAVY])[0];
     expect(first()).toBe('light');
     latency.note('store slow', 100);
@@ -96,7 +98,18 @@ describe('between equals', () => {
     const ways = [FAR, { ...FAR, nodeId: asNodeId('beside') }].map(
       (location) => ({ location, through: 'node' }) as const,
     );
-    expect(ways.map(sourceName)).toEqual(['node there fast', 'node beside fast']);
+    expect(ways.map((way) => sourceName(way, STORES))).toEqual(['node there fast', 'node beside fast']);
     expect(wayName({ location: FAR, through: 'store' })).not.toBe(wayName({ location: FAR, through: 'node' }));
   });
+});
+
+it('takes the servers of a store for as many sources', () => {
+  const stores = { get: () => ({ sourceOf: (key: ObjectKey) => key.split('/')[1] }) };
+  const [one = expect.fail(), two = expect.fail()] = ['https/a.test/x', 'https/b.test/x'].map((key) => ({
+    location: { ...HEAVY, key: asObjectKey(key) as ObjectKey },
+    through: 'store' as const,
+  }));
+  expect(sourceName(one, stores)).toBe('store fast a.test');
+  expect(sourceName(two, stores)).toBe('store fast b.test');
+  expect(sourceName(one, STORES)).toBe('store fast');
 });

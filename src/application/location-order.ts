@@ -1,6 +1,7 @@
 import type { NodeId, StoreId } from '../base/brand.js';
 import type { Location } from '../domain/location.js';
 import type { Through } from './object-reads.js';
+import type { ImageStore } from './ports/image-store.js';
 
 /**
  * What comes first among the locations of an image. `local-first`: what is near, then the heavier store. `weighted`: the heavier
@@ -41,9 +42,17 @@ export function wayName({ location, through }: ReadingWay): string {
   return `${through} ${location.id}`;
 }
 
-/** The store or node that a way leads to: what is known of it is known of all locations there. */
-export function sourceName({ location, through }: ReadingWay): string {
-  return through === 'store' ? `store ${location.storeId}` : `node ${location.nodeId ?? ''} ${location.storeId}`;
+/** What tells the servers of a store apart. */
+interface Sources {
+  get(storeId: StoreId): Pick<ImageStore, 'sourceOf'> | undefined;
+}
+
+/** The server or node that a way leads to: what is known of it is known of all locations there. */
+export function sourceName({ location, through }: ReadingWay, stores: Sources): string {
+  const { storeId, nodeId, key } = location;
+  if (through === 'node') return `node ${nodeId ?? ''} ${storeId}`;
+  const source = stores.get(storeId)?.sourceOf?.(key);
+  return source === undefined ? `store ${storeId}` : `store ${storeId} ${source}`;
 }
 
 /**

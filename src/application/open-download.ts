@@ -98,8 +98,8 @@ export function orderOf(
     isOnDisk: (location) => isOwn(context, location) && !stores.isShared(location.storeId),
     storeSite: (storeId) => stores.site(storeId),
     weight: (storeId) => stores.weight(storeId),
-    failed: (way) => failed.has(wayName(way)) || failed.has(sourceName(way)),
-    slowness: (way) => latency.slowness(sourceName(way)),
+    failed: (way) => failed.has(wayName(way)) || failed.has(sourceName(way, stores)),
+    slowness: (way) => latency.slowness(sourceName(way, stores)),
   });
 }
 

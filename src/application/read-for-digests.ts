@@ -10,6 +10,9 @@ import type { Digests } from './ports/digester.js';
 import { unitsOf } from './unit-stream.js';
 import { UnitReader } from './unit-reader.js';
 
+/** A source that is slower holds one of the few slots of this work for others. */
+const LEAST_BYTES_PER_S = 256 * 1024;
+
 type ReadingParts = Pick<
   DataContext,
   | 'digester'
@@ -46,7 +49,7 @@ export async function readForDigests(
   try {
     const range = { offsetBytes: 0, lengthBytes: sizeBytes };
     const source = await openReadable(context, { location, sizeBytes }, range, AbortSignal.any([signal, stop.signal]));
-    const cut = unitsOf(source, { lengthBytes: sizeBytes, limit: context });
+    const cut = unitsOf(source, { lengthBytes: sizeBytes, limit: context, leastBytesPerS: LEAST_BYTES_PER_S });
     const units = session.units(cut)[Symbol.asyncIterator]();
     while ((await units.next()).done !== true) signal.throwIfAborted();
     return await session.finish();

@@ -227,19 +227,20 @@ class LocationsRead {
   }
 
   #answered(way: ReadingWay, tookMs: number): void {
-    const { latency, failed } = this.#context;
-    latency.note(sourceName(way), tookMs);
-    failed.forget(sourceName(way));
+    const { latency, failed, stores } = this.#context;
+    const source = sourceName(way, stores);
+    latency.note(source, tookMs);
+    failed.forget(source);
   }
 
   #failed(way: ReadingWay, error: unknown): void {
     const { signal, image, data } = this.#wanted;
     signal.throwIfAborted();
-    const { log, failed, damage } = this.#context;
+    const { log, failed, damage, stores } = this.#context;
     const { location, through } = way;
     failed.note(wayName(way));
     // What gives no answer for one location gives none for others.
-    if (failedWith(error, 'UNAVAILABLE')) failed.note(sourceName(way));
+    if (failedWith(error, 'UNAVAILABLE')) failed.note(sourceName(way, stores));
     const found = damageOf(error);
     if (found !== undefined) damage.note({ imageId: image.id, location, data }, found);
     this.#failures.push(error);

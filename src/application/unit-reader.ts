@@ -67,7 +67,7 @@ export class UnitReader {
       const next = await stream?.units.next();
       if (stream === undefined || next === undefined || next.done === true)
         throw new Error(`the data ended before unit ${index}`);
-      const unit = Uint8Array.from(next.value);
+      const unit = new Uint8Array(next.value);
       this.#keep(stream.nextIndex, unit);
       stream.nextIndex += 1;
       if (stream.nextIndex > index) return unit;

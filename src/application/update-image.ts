@@ -12,6 +12,7 @@ import {
   findLocation,
   formatsToInspect,
   hashEffects,
+  lookUntil,
   type LocationContext,
   type NamedLocation,
   type NamedObject,
@@ -86,7 +87,8 @@ async function foundChanges(
   if (planned === undefined) return { changes: [], inspected: null };
   const { imageId, objects, formats } = planned;
   const found: FoundLocation[] = [];
-  for (const object of objects) found.push(await findLocation(context, imageId, object, formats));
+  const untilMs = lookUntil(context.timer);
+  for (const object of objects) found.push(await findLocation(context, imageId, object, formats, untilMs));
   return { changes: withObjects(request.changes, found), inspected: formats };
 }
 

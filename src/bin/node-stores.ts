@@ -17,7 +17,8 @@ import { namingByUrl } from './store-naming.js';
  * A node starts while services are down, which are not asked yet, and while disks that it knows are not mounted.
  */
 export async function openStores(config: Config, log: Log): Promise<StoreRegistry> {
-  const rules = { ...config.import, mostBytes: config.limits.imageSizeCapBytes };
+  // What is added must be within the cap (application/find-location.ts); what was added stays readable when the cap is lowered.
+  const rules = { ...config.import, mostBytes: Number.MAX_SAFE_INTEGER };
   const guard = new FetchGuard({ rules, log });
   const memoryOf = await storeMemories(config.node.dataDir);
   const opened: RegisteredStore[] = [];

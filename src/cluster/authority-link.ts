@@ -3,7 +3,8 @@
  *
  *   open --a call meets no answer--> shut --a probe is answered--> open
  *
- * While it is shut, calls fail at once and say why; a probe goes out each half second.
+ * A call that is answered too late does not shut it as long as a probe is answered: it may wait for something else than the
+ * authority. While the way is shut, calls fail at once and say why; a probe goes out each half second.
  */
 import type { CallOptions } from 'nice-grpc-common';
 import { Metadata } from 'nice-grpc-common';
@@ -41,6 +42,7 @@ export class AuthorityLink {
   readonly #stop = new AbortController();
   #shutBecause: string | undefined;
   #probe: NodeJS.Timeout | undefined;
+  #isDoubted = false;
 
   constructor(options: AuthorityLinkOptions) {
     this.#options = options;
@@ -73,22 +75,25 @@ export class AuthorityLink {
    * Runs a call that may be sent twice. UNAVAILABLE: the authority does not answer, and nothing is known to have changed.
    * DEADLINE_EXCEEDED: it did not answer in time.
    */
-  async run<Response>(call: () => Promise<Response>): Promise<Response> {
+  async run<Response>(call: () => Promise<Response>, deadlineMs = CALL_DEADLINE_MS): Promise<Response> {
     if (this.#shutBecause !== undefined) throw this.#refusal(this.#shutBecause);
     const giveUpMs = performance.now() + RETRY_FOR_MS;
     for (;;) {
       try {
-        return await within(call(), CALL_DEADLINE_MS);
+        return await within(call(), deadlineMs);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
-        const timedOut = error.reason === 'DEADLINE_EXCEEDED';
+        if (error.reason === 'DEADLINE_EXCEEDED') {
+          void this.#doubt(error);
+          throw error;
+        }
         // Another call may have shut the way meanwhile.
-        if (!timedOut && this.shutBecause === undefined && performance.now() < giveUpMs) {
+        if (this.shutBecause === undefined && performance.now() < giveUpMs) {
           await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
           continue;
         }
         this.#shut(error);
-        throw timedOut ? error : this.#refusal(error.message, error);
+        throw this.#refusal(error.message, error);
       }
     }
   }
@@ -114,18 +119,33 @@ export class AuthorityLink {
     this.#probeLater();
   }
 
+  /** Shuts the way unless the authority answers a probe. */
+  async #doubt(error: ServiceError): Promise<void> {
+    if (this.#isDoubted || this.#shutBecause !== undefined) return;
+    this.#isDoubted = true;
+    const answers = await this.#isAnswered();
+    this.#isDoubted = false;
+    if (!answers) this.#shut(error);
+  }
+
   #probeLater(): void {
     this.#probe = setTimeout(() => void this.#ask(), PROBE_EVERY_MS);
   }
 
   async #ask(): Promise<void> {
-    try {
-      await within(this.#client.node.getServiceInfo({}), PROBE_DEADLINE_MS);
+    if (await this.#isAnswered()) {
       this.#shutBecause = undefined;
       this.#options.log.info({}, 'the authority answers again');
+    } else if (!this.#stop.signal.aborted) this.#probeLater();
+  }
+
+  async #isAnswered(): Promise<boolean> {
+    try {
+      await within(this.#client.node.getServiceInfo({}), PROBE_DEADLINE_MS);
+      return true;
     } catch (error) {
-      if (error instanceof ServiceError && !isUnreachable(error)) this.#shutBecause = undefined;
-      else if (!this.#stop.signal.aborted) this.#probeLater();
+      // Also a refusal is an answer.
+      return error instanceof ServiceError && !isUnreachable(error);
     }
   }
 }

@@ -23,6 +23,8 @@ import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node
 
 /** A call that moves no data is given up after this. */
 export const CALL_DEADLINE_MS = 30_000;
+/** Calls for which the authority looks at objects elsewhere: an edge waits 30 s for it, and whoever asked the edge longer. */
+const LOOK_DEADLINE_MS = 40_000;
 /** The window of a download: with HTTP/2's default of 64 KiB each MiB would wait for 16 round trips. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The biggest message of the data service is 1 MiB of data; a page of 1 000 images is a few MiB. */
@@ -61,9 +63,12 @@ export function connect(address: NodeAddress, signal: AbortSignal, options = CHA
   const metadata = credentialMetadata(address.token);
   const moving: CallOptions & DeadlineOptions = { metadata, signal };
   const brief: CallOptions & DeadlineOptions = { ...moving, deadline: CALL_DEADLINE_MS };
+  const looking: CallOptions & DeadlineOptions = { ...moving, deadline: LOOK_DEADLINE_MS };
   const health = factory.create(HealthDefinition, channel);
   return {
-    catalog: factory.create(CatalogServiceDefinition, channel, { '*': brief }),
+    catalog: factory.create(CatalogServiceDefinition, channel, {
+      ...{ '*': brief, updateImage: looking, addImageLocation: looking },
+    }),
     // Uploads and downloads take as long as they take.
     data: factory.create(DataServiceDefinition, channel, { '*': moving }),
     // A stream of events has no end.

@@ -97,8 +97,9 @@ export class CatalogService {
     request: wire.ListImageLocationsRequest,
     context: ServiceContext,
   ): Promise<wire.ListImageLocationsResponse> {
-    const image = await imageWithLocations(this.#context, await context.caller(), request.imageId);
-    return { locations: this.#view.locations(image) };
+    const caller = await context.caller();
+    const image = await imageWithLocations(this.#context, caller, request.imageId);
+    return { locations: this.#view.locations(caller, image) };
   }
 
   async addImageLocation(
@@ -233,8 +234,9 @@ export class CatalogService {
   }
 
   async repairImage(request: wire.RepairImageRequest, context: ServiceContext): Promise<wire.RepairImageResponse> {
-    const image = await askForRepair(this.#context, await context.caller(), request);
-    return { locations: this.#view.locations(image) };
+    const caller = await context.caller();
+    const image = await askForRepair(this.#context, caller, request);
+    return { locations: this.#view.locations(caller, image) };
   }
 
   async restoreImage(request: wire.RestoreImageRequest, context: ServiceContext): Promise<wire.RestoreImageResponse> {

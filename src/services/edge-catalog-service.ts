@@ -20,13 +20,19 @@ import type { CopyAge } from './copy-age.js';
 import type { OwnWrites } from './own-writes.js';
 import { POSITION_KEY, type ServiceContext, STALENESS_KEY } from './service-context.js';
 
+/**
+ * So long may the authority take for a call that has it look at objects elsewhere, which it does for at most 20 s
+ * (application/find-location.ts).
+ */
+const LOOK_DEADLINE_MS = 30_000;
+
 /** The way to the authority. */
 export interface AuthorityLink {
   readonly catalog: CatalogServiceClient;
   /** What a call carries to act for a caller: this node's statement, the request's id and trace. */
   vouch(caller: Caller, context: ServiceContext): CallOptions;
   /** Runs a call; UNAVAILABLE at once, saying why, while the authority does not answer. */
-  run<Response>(call: () => Promise<Response>): Promise<Response>;
+  run<Response>(call: () => Promise<Response>, deadlineMs?: number): Promise<Response>;
 }
 
 export interface EdgeParts {
@@ -82,7 +88,12 @@ export class EdgeCatalogService implements CatalogMethods {
 
   updateImage(request: wire.UpdateImageRequest, context: ServiceContext): Promise<wire.UpdateImageResponse> {
     const once = withRequestId(request);
-    return this.#send(context, (catalog, options) => catalog.updateImage(once, options));
+    const looks = request.changes.some(({ change }) => change?.$case === 'location');
+    return this.#send(
+      context,
+      (catalog, options) => catalog.updateImage(once, options),
+      looks ? LOOK_DEADLINE_MS : undefined,
+    );
   }
 
   async deleteImage(request: wire.DeleteImageRequest, context: ServiceContext): Promise<wire.DeleteImageResponse> {
@@ -146,7 +157,7 @@ export class EdgeCatalogService implements CatalogMethods {
     context: ServiceContext,
   ): Promise<wire.AddImageLocationResponse> {
     const once = withRequestId(request);
-    return this.#send(context, (catalog, options) => catalog.addImageLocation(once, options));
+    return this.#send(context, (catalog, options) => catalog.addImageLocation(once, options), LOOK_DEADLINE_MS);
   }
 
   removeImageFromStore(
@@ -236,7 +247,7 @@ export class EdgeCatalogService implements CatalogMethods {
     }
   }
 
-  async #send<Response>(context: ServiceContext, send: Send<Response>): Promise<Response> {
+  async #send<Response>(context: ServiceContext, send: Send<Response>, deadlineMs?: number): Promise<Response> {
     const { authority, copy, ownWrites, epochs } = this.#parts;
     const answer = { replaced: false };
     const caller = await context.caller();
@@ -251,7 +262,7 @@ export class EdgeCatalogService implements CatalogMethods {
       context.answeredAt({ position, stalenessMs: Number(header.get(STALENESS_KEY) ?? 0) });
     };
     try {
-      const response = await authority.run(() => send(authority.catalog, { ...options, onHeader }));
+      const response = await authority.run(() => send(authority.catalog, { ...options, onHeader }), deadlineMs);
       // An authority that was replaced may be back at its address: what it says is done will be lost.
       if (answer.replaced) throw replacedError();
       return response;

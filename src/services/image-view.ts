@@ -50,19 +50,20 @@ export class ImageView {
       [...image.properties].filter(([name]) => this.#options.protection.allows('read', name, caller)),
     );
     const locations = seesLocations ? (dataOf(image)?.locations ?? []) : [];
+    const opened = this.#options.showDirectUrl ? openedTo(caller, image) : [];
     if (this.#options.showLocations)
-      message.locations = locations.map((location) => this.#location(location, this.#options.showDirectUrl));
-    if (this.#options.showDirectUrl) message.directUrl = this.#directUrl(locations);
+      message.locations = locations.map((location) => this.#location(location, opened.includes(location)));
+    if (this.#options.showDirectUrl) message.directUrl = this.#directUrl(locations, opened);
     return message;
   }
 
-  /** The first URL that can be read by anyone; else that of the first location, for who knows what it means. */
-  #directUrl(locations: readonly Location[]): string | undefined {
+  /** The first URL that can be read by anyone; else that of the first good location, for who knows what it means. */
+  #directUrl(locations: readonly Location[], opened: readonly Location[]): string | undefined {
     for (const location of locations) {
-      const url = this.#options.directUrl(location);
+      const url = opened.includes(location) ? this.#options.directUrl(location) : undefined;
       if (url !== undefined) return url;
     }
-    const [first] = locations;
+    const [first] = goodOf(locations);
     return first && this.#options.url(first);
   }
 
@@ -97,8 +98,9 @@ export class ImageView {
   }
 
   /** The locations, for a caller who was found to have the right to see them. */
-  locations(image: Image): ImageLocation[] {
-    return (dataOf(image)?.locations ?? []).map((location) => this.#location(location, true));
+  locations(caller: Caller, image: Image): ImageLocation[] {
+    const opened = openedTo(caller, image);
+    return (dataOf(image)?.locations ?? []).map((location) => this.#location(location, opened.includes(location)));
   }
 
   #location(location: Location, showDirectUrl: boolean): ImageLocation {
@@ -116,6 +118,20 @@ export class ImageView {
       directUrl: showDirectUrl ? this.#options.directUrl(location) : undefined,
     };
   }
+}
+
+/** The locations that the caller may be given a URL for by which anyone reads them: that is a download. */
+function openedTo(caller: Caller, image: Image): readonly Location[] {
+  const may =
+    allows('download_image', caller, image) &&
+    (image.status !== 'deactivated' || allows('download_deactivated', caller, image));
+  return may ? goodOf(dataOf(image)?.locations ?? []) : [];
+}
+
+/** Those that are not known to be damaged; all when there are no others. */
+function goodOf(locations: readonly Location[]): readonly Location[] {
+  const good = locations.filter(({ damage }) => damage === undefined);
+  return good.length > 0 ? good : locations;
 }
 
 /** Turns a member into its message. */

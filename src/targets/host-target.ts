@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { copyFile, type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { PartialFile, PublishOptions, TargetFile } from '../application/ports/target-files.js';
@@ -8,6 +8,7 @@ import { errnoOf, wrappingFsErrors } from '../hostfs/fs-error.js';
 import { syncFolder } from '../hostfs/folder.js';
 import type { HeldFolder } from '../hostfs/held-folder.js';
 import { HostPart } from './host-part.js';
+import { lockPart, type PartLock } from './part-lock.js';
 import type { TargetPath } from './target-path.js';
 
 /** Hypervisors run as another user than the node. */
@@ -27,6 +28,7 @@ export class HostTarget implements TargetFile {
   #linked = false;
   /** The partial file that was made or opened here. */
   #part: string | undefined;
+  #lock: Promise<PartLock> | undefined;
 
   private constructor(folder: HeldFolder, names: TargetPath, parts: { id: string; again: () => Promise<HeldFolder> }) {
     this.id = parts.id;
@@ -64,7 +66,10 @@ export class HostTarget implements TargetFile {
     const mode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE;
     return this.#shared('sharing blocks', async () => {
       await copyFile(fileURLToPath(fileUrl), this.#linkPath, mode);
+      const { size } = await lstat(fileURLToPath(fileUrl));
       await within(this.#linkPath, async (made) => {
+        const facts = await made.stat();
+        if (!isOwn(facts) || facts.size !== size) throw this.#replaced();
         this.#part = await idOf(made);
       });
     });
@@ -85,6 +90,7 @@ export class HostTarget implements TargetFile {
 
   async openPart(): Promise<PartialFile> {
     return this.#wrapped('opening the partial file', async () => {
+      await this.#hold();
       const part = (await openOwn(this.#partPath)) ?? (await this.#newPart());
       this.#part = await idOf(part);
       return HostPart.of(part, this.path);
@@ -93,7 +99,10 @@ export class HostTarget implements TargetFile {
 
   async removePart(): Promise<void> {
     this.#linked = false;
-    await this.#wrapped('removing the partial file', () => unlinkIfThere(this.#partPath));
+    await this.#wrapped('removing the partial file', async () => {
+      await this.#hold();
+      await unlinkIfThere(this.#partPath);
+    });
   }
 
   async publish(options: PublishOptions): Promise<void> {
@@ -114,8 +123,16 @@ export class HostTarget implements TargetFile {
     });
   }
 
-  close(): Promise<void> {
-    return this.#folder.close();
+  async close(): Promise<void> {
+    const lock = await this.#lock?.catch(() => undefined);
+    await lock?.release().catch(() => undefined);
+    await this.#folder.close();
+  }
+
+  /** From here to the end no other process fills the partial file. */
+  async #hold(): Promise<void> {
+    this.#lock ??= lockPart(this.#folder, this.#names);
+    await this.#lock;
   }
 
   get #partPath(): string {
@@ -133,6 +150,7 @@ export class HostTarget implements TargetFile {
   /** Makes a file that replaces the partial one; that one is left alone when the file systems cannot do it so: false. */
   async #shared(doing: string, make: () => Promise<void>): Promise<boolean> {
     return this.#wrapped(doing, async () => {
+      await this.#hold();
       await unlinkIfThere(this.#linkPath);
       try {
         await make();
@@ -168,6 +186,8 @@ export class HostTarget implements TargetFile {
 
   /** The file belongs to whom its folder belongs to, if the node may give it away. */
   async #handOver(part: FileHandle): Promise<void> {
+    // Of a second name, whoever made it would keep the file.
+    if ((await part.stat()).nlink !== 1) throw this.#replaced();
     await part.chmod(FILE_MODE);
     const { uid, gid } = await this.#folder.stat({ bigint: true });
     if (process.geteuid?.() === 0) await part.chown(Number(uid), Number(gid));
@@ -226,6 +246,11 @@ async function unlinkIfThere(path: string): Promise<void> {
   });
 }
 
+/** A file of this user that has no other name. */
+function isOwn(facts: Stats): boolean {
+  return facts.isFile() && facts.nlink === 1 && facts.uid === process.geteuid?.();
+}
+
 /**
  * Opens a file only if it is one that this user made and that has no other name: writing to it must not write to somebody else's
  * file that was linked here, nor to the target of an earlier run.
@@ -238,8 +263,7 @@ async function openOwn(path: string): Promise<FileHandle | undefined> {
     // Not there, or not to be opened so: it is removed and made anew.
     return undefined;
   }
-  const facts = await file.stat();
-  if (facts.isFile() && facts.nlink === 1 && facts.uid === process.geteuid?.()) return file;
+  if (isOwn(await file.stat())) return file;
   await file.close();
   return undefined;
 }

@@ -9,6 +9,8 @@ const PART_PREFIX = '.';
 const PART_SUFFIX = '.oriel-part';
 /** As long as that of a partial file, which it becomes. */
 const LINK_SUFFIX = '.oriel-link';
+/** As long as that, too. */
+const LOCK_SUFFIX = '.oriel-lock';
 /** Bytes of a name, as Linux limits it. */
 const MOST_NAME_BYTES = 255;
 const MOST_PATH_BYTES = 4096;
@@ -25,6 +27,8 @@ export interface TargetPath {
   readonly partName: string;
   /** Of a file that shares blocks, or is linked, until it replaces the partial file. */
   readonly linkName: string;
+  /** Of the file that says who writes the partial one. */
+  readonly lockName: string;
   /** Nova's cache: the last folder is made when it is missing, as Nova does. */
   readonly makesFolder: boolean;
 }
@@ -42,8 +46,11 @@ export function targetPathOf(place: TargetPlace, roots: readonly string[]): Targ
       path,
       `expected a name of at most ${MOST_NAME_BYTES - PART_PREFIX.length - PART_SUFFIX.length} bytes`,
     );
-  if (name.endsWith(PART_SUFFIX) || name.endsWith(LINK_SUFFIX))
-    throw invalid(path, `names that end in ${PART_SUFFIX} and ${LINK_SUFFIX} are those of partial files`);
+  if ([PART_SUFFIX, LINK_SUFFIX, LOCK_SUFFIX].some((suffix) => name.endsWith(suffix)))
+    throw invalid(
+      path,
+      `names that end in ${PART_SUFFIX}, ${LINK_SUFFIX} and ${LOCK_SUFFIX} are those of partial files`,
+    );
   // The narrowest: of two roots, one beneath the other, the operator may have made the upper one a link.
   const beneath = roots.filter((root) => path.startsWith(`${root}/`)).sort((a, b) => b.length - a.length);
   const [root] = beneath;
@@ -60,6 +67,7 @@ export function targetPathOf(place: TargetPlace, roots: readonly string[]): Targ
     name,
     partName,
     linkName,
+    lockName: PART_PREFIX + name + LOCK_SUFFIX,
     makesFolder: place.kind === 'nova' && folders.at(-1) === NOVA_CACHE,
   };
 }

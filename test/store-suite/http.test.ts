@@ -32,6 +32,13 @@ readOnlySuite('http', async () => {
   };
 });
 
+test.each(['private_token', 'auth', 'jwt', 'Key-Pair-Id', 'Policy', 'X-Amz-Signature'])(
+  'a URL with %s in its query is refused',
+  (name) => {
+    expect(() => storeOf().locate(`http://h.example/a?${name}=x`)).toThrow(/no signature, key or token/);
+  },
+);
+
 describe('an http store', () => {
   const bytes = randomBytes(4 * MIB + 9);
   let server: ObjectServer;
@@ -56,6 +63,7 @@ describe('an http store', () => {
 
   test('names objects by their URLs, and says what is wrong with one', () => {
     const store = storeOf({ ...RULES, allowedPorts: [80] });
+    expect(store.sourceOf(store.locate('http://h.example/a'))).toBe('h.example');
     expect(store.url(store.locate('http://h.example/a b'.replace(' ', '%20')))).toBe('http://h.example/a%20b');
     expect(() => store.locate('http://h.example:81/')).toThrow(/ports 80/);
     expect(() => store.locate('http://127.1/')).toThrow(/IPv4 address such as/);
@@ -78,6 +86,11 @@ describe('an http store', () => {
     expect(await size()).toEqual({ sizeBytes: 5 });
     server.trouble = ({ method }) =>
       method === 'HEAD' ? { status: 501 } : { status: 416, headers: { 'content-range': 'bytes */0' } };
+    expect(await size()).toEqual({ sizeBytes: 0 });
+    always({ status: 200, headers: { 'content-length': '0' } }, 'HEAD');
+    expect(await size()).toEqual({ sizeBytes: bytes.length });
+    server.trouble = ({ method }) =>
+      method === 'HEAD' ? { status: 200, headers: { 'content-length': '0' } } : { status: 416 };
     expect(await size()).toEqual({ sizeBytes: 0 });
     server.trouble = () => ({ status: 410 });
     expect(await size()).toBeUndefined();

@@ -57,6 +57,8 @@ export interface ImageStore {
   capacity(): Promise<Capacity | undefined>;
   /** Rejects with UNAVAILABLE, saying why, when the store cannot take or give data. */
   check(): Promise<void>;
+  /** Which server has the object, as a name. Absent: all are in the same place. */
+  sourceOf?(key: ObjectKey): string | undefined;
   /** The URL of an object for those who may see locations, without credentials. */
   url(key: ObjectKey): string;
   /**

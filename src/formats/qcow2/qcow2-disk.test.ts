@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ServiceError } from '../../base/service-error.js';
 import { MIB } from '../../base/units.js';
-import { openQcow2Disk } from './qcow2-disk.js';
+import { type DiskPiece, openQcow2Disk } from './qcow2-disk.js';
 
 const run = promisify(execFile);
 const haveQemu = await run('qemu-img', ['--version']).then(
@@ -27,7 +27,7 @@ async function diskOf(bytes: Uint8Array, { keepsZeros = true, keepsData = true }
     expect(lengthBytes).toBeLessThanOrEqual(2 * MIB + 512);
     return Promise.resolve(Uint8Array.from(bytes.subarray(offsetBytes, offsetBytes + lengthBytes)));
   };
-  const disk = await openQcow2Disk(readAt, bytes.length);
+  const disk = await openQcow2Disk(readAt, bytes.length, () => Promise.resolve());
   const parts: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const piece of disk.pieces()) {
@@ -195,6 +195,44 @@ describe.skipIf(!haveQemu)('a disk that qemu-img made', () => {
     });
   });
 });
+
+/** A disk of as many L2 tables, all of them empty, in clusters of 64 KiB. */
+function emptyTables(tableCount: number, { extended }: { readonly extended: boolean }): Buffer {
+  const clusterBytes = 65_536;
+  const l2Count = clusterBytes / (extended ? 16 : 8);
+  const bytes = Buffer.alloc((3 + tableCount) * clusterBytes);
+  bytes.write('QFI\xfb', 'latin1');
+  bytes.writeUInt32BE(3, 4);
+  bytes.writeUInt32BE(16, 20);
+  bytes.writeBigUInt64BE(BigInt(tableCount * l2Count * clusterBytes), 24);
+  bytes.writeUInt32BE(tableCount, 36);
+  bytes.writeBigUInt64BE(BigInt(clusterBytes), 40);
+  bytes.writeBigUInt64BE(BigInt((2 + tableCount) * clusterBytes), 48);
+  bytes.writeUInt32BE(1, 56);
+  if (extended) bytes.writeBigUInt64BE(16n, 72);
+  bytes.writeUInt32BE(4, 96);
+  bytes.writeUInt32BE(104, 100);
+  for (let index = 0; index < tableCount; index += 1)
+    bytes.writeBigUInt64BE(BigInt((2 + index) * clusterBytes), clusterBytes + index * 8);
+  return bytes;
+}
+
+it.each([[{ extended: false }], [{ extended: true }]])(
+  'many tables of nothing (%j) are one piece, and others have a turn after each',
+  async (options) => {
+    const bytes = emptyTables(64, options);
+    const readAt = (at: number, lengthBytes: number) => Promise.resolve(bytes.subarray(at, at + lengthBytes));
+    let turns = 0;
+    const disk = await openQcow2Disk(readAt, bytes.length, () => {
+      turns += 1;
+      return Promise.resolve();
+    });
+    const pieces: DiskPiece[] = [];
+    for await (const piece of disk.pieces()) pieces.push(piece);
+    expect(pieces).toEqual([{ kind: 'zero', lengthBytes: disk.sizeBytes }]);
+    expect(turns).toBe(65);
+  },
+);
 
 it('a file that is none is refused', async () => {
   await expect(diskOf(Buffer.from('none'))).rejects.toMatchObject({ reason: 'UNSUPPORTED_MEDIA' });

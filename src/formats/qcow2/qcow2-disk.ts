@@ -1,7 +1,7 @@
 import { inflateRaw, constants } from 'node:zlib';
-import { UNIT_BYTES } from '../../base/units.js';
 import { openImageFile, type ReadAt } from '../image-file.js';
-import { type Extent, extentsOf } from './qcow2-extents.js';
+import type { Extent } from './extent-runs.js';
+import { extentsOf, type Turn } from './qcow2-extents.js';
 import { type Qcow2Layout, readLayout, refused } from './qcow2-layout.js';
 
 /** The next bytes of a disk: zeros, in any number, or data of at most 1 MiB (a compressed cluster of 2 MiB apart). */
@@ -22,57 +22,26 @@ const AHEAD = 4;
 /**
  * Opens the disk inside a qcow2, of version 2 or 3, with compressed clusters (zlib) and extended L2 entries; active state, not
  * snapshots. `readAt` gives bytes that stay as they are. UNSUPPORTED_MEDIA: it has a backing file, a data file or a key, or its tables
- * are not as the format says. NOT_IMPLEMENTED: compressed by zstd. LIMIT_EXCEEDED: too many clusters. Memory: 40 MiB at most.
+ * are not as the format says. NOT_IMPLEMENTED: compressed by zstd. LIMIT_EXCEEDED: too many clusters. Memory: 50 MiB at
+ * most. `turn` is awaited so often that other work is not kept waiting.
  */
-export async function openQcow2Disk(readAt: ReadAt, fileBytes: number): Promise<DiskReader> {
+export async function openQcow2Disk(readAt: ReadAt, fileBytes: number, turn: Turn): Promise<DiskReader> {
   const layout = readLayout(await openImageFile(readAt, fileBytes));
-  return { sizeBytes: layout.diskBytes, pieces: () => pieces(layout, readAt) };
+  return { sizeBytes: layout.diskBytes, pieces: () => pieces(layout, readAt, turn) };
 }
 
-async function* pieces(layout: Qcow2Layout, readAt: ReadAt): AsyncGenerator<DiskPiece, void, undefined> {
+async function* pieces(layout: Qcow2Layout, readAt: ReadAt, turn: Turn): AsyncGenerator<DiskPiece, void, undefined> {
   const pending: Promise<DiskPiece>[] = [];
-  for await (const extent of inPieces(extentsOf(layout, readAt))) {
-    const piece = readPiece(layout, readAt, extent);
-    // Awaited in order below; until then a failure must not count as unhandled.
-    piece.catch(() => undefined);
-    pending.push(piece);
-    const first = pending.length < AHEAD ? undefined : pending.shift();
-    if (first !== undefined) yield await first;
-  }
-  for (const piece of pending) yield await piece;
-}
-
-/** Joins what lies one after the other, and cuts data at 1 MiB. */
-async function* inPieces(extents: AsyncIterable<Extent>): AsyncGenerator<Extent, void, undefined> {
-  let last: Extent | undefined;
-  for await (const extent of extents) {
-    const joined = last === undefined ? undefined : join(last, extent);
-    if (joined !== undefined) {
-      last = joined;
-      continue;
+  for await (const extents of extentsOf(layout, readAt, turn))
+    for (const extent of extents) {
+      const piece = readPiece(layout, readAt, extent);
+      // Awaited in order below; until then a failure must not count as unhandled.
+      piece.catch(() => undefined);
+      pending.push(piece);
+      const first = pending.length < AHEAD ? undefined : pending.shift();
+      if (first !== undefined) yield await first;
     }
-    if (last !== undefined) yield* cut(last);
-    last = extent;
-  }
-  if (last !== undefined) yield* cut(last);
-}
-
-function join(last: Extent, next: Extent): Extent | undefined {
-  const lengthBytes = last.lengthBytes + next.lengthBytes;
-  if (last.kind === 'zero' && next.kind === 'zero') return { kind: 'zero', lengthBytes };
-  if (last.kind !== 'data' || next.kind !== 'data' || last.lengthBytes >= UNIT_BYTES) return undefined;
-  return last.fileOffsetBytes + last.lengthBytes === next.fileOffsetBytes ? { ...last, lengthBytes } : undefined;
-}
-
-function* cut(extent: Extent): Generator<Extent, void, undefined> {
-  if (extent.kind !== 'data') {
-    yield extent;
-    return;
-  }
-  for (let at = 0; at < extent.lengthBytes; at += UNIT_BYTES) {
-    const lengthBytes = Math.min(UNIT_BYTES, extent.lengthBytes - at);
-    yield { kind: 'data', lengthBytes, fileOffsetBytes: extent.fileOffsetBytes + at };
-  }
+  for (const piece of pending) yield await piece;
 }
 
 async function readPiece(layout: Qcow2Layout, readAt: ReadAt, extent: Extent): Promise<DiskPiece> {

@@ -13,21 +13,15 @@
 import { ServiceError } from '../../base/service-error.js';
 import type { ReadAt } from '../image-file.js';
 import { ClusterUse } from './cluster-use.js';
+import { type Extent, ExtentRuns } from './extent-runs.js';
 import { type Qcow2Layout, refused } from './qcow2-layout.js';
 
-/** A run of the disk. Zeros and data may be of any length. */
-export type Extent =
-  | { readonly kind: 'zero'; readonly lengthBytes: number }
-  | { readonly kind: 'data'; readonly lengthBytes: number; readonly fileOffsetBytes: number }
-  | {
-      readonly kind: 'deflated';
-      readonly lengthBytes: number;
-      readonly fileOffsetBytes: number;
-      /** At most; the rest of the last sector is something else's. */
-      readonly storedBytes: number;
-    };
+/** Lets other work have its turn. */
+export type Turn = () => Promise<void>;
 
 const TABLE_READ_BYTES = 64 * 1024;
+/** To read a small table takes as long as to walk so much of one. */
+const TABLE_COST_BYTES = 4096;
 const SUBCLUSTERS = 32;
 /** Bits 32 to 55 of an entry: the upper part of an offset. */
 const OFFSET_HIGH = 0x00ffffff;
@@ -39,30 +33,49 @@ const RESERVED_L1_HIGH = 0x7f000000;
 const COMPRESSED_HIGH = 0x40000000;
 const SECTOR_BYTES = 512;
 
-/** Walks the tables. UNSUPPORTED_MEDIA: they are not as the format says. Every step is bounded by the file and the L1 table. */
-export async function* extentsOf(layout: Qcow2Layout, readAt: ReadAt): AsyncGenerator<Extent, void, undefined> {
+/**
+ * Walks the tables. UNSUPPORTED_MEDIA: they are not as the format says. Every step is bounded by the file and the L1 table, and
+ * tables that are in memory already are no reason to keep others waiting: after each 64 KiB of them comes a turn.
+ */
+export async function* extentsOf(
+  layout: Qcow2Layout,
+  readAt: ReadAt,
+  turn: Turn,
+): AsyncGenerator<readonly Extent[], void, undefined> {
   const { l1Count, l1OffsetBytes, clusterBytes, l2Count, diskBytes } = layout;
   const use = new ClusterUse(layout);
   use.take(0, () => 'header');
   for (let at = 0; at < l1Count * 8; at += clusterBytes) use.take(l1OffsetBytes + at, () => 'L1 table');
+  const runs = new ExtentRuns();
   let restBytes = diskBytes;
+  let sinceTurnBytes = 0;
   for (let first = 0; first < l1Count; first += TABLE_READ_BYTES / 8) {
     const count = Math.min(TABLE_READ_BYTES / 8, l1Count - first);
     const entries = await readTable(readAt, l1OffsetBytes + first * 8, count * 8);
+    await turn();
     for (let index = 0; index < count; index += 1) {
       const lengthBytes = Math.min(restBytes, l2Count * clusterBytes);
       restBytes -= lengthBytes;
       const what = (): string => `entry ${first + index} of the L1 table`;
       const offsetBytes = l1Offset(entries, index * 8, what);
       if (offsetBytes === 0) {
-        yield { kind: 'zero', lengthBytes };
+        runs.zero(lengthBytes);
         continue;
       }
       use.take(offsetBytes, () => `L2 table of ${what()}`);
       const table = await readTable(readAt, offsetBytes, clusterBytes);
-      yield* new L2Table(layout, use, table, what).extents(lengthBytes);
+      const l2 = new L2Table({ layout, use, runs }, table, what);
+      for (let at = 0; at < clusterBytes; at += TABLE_READ_BYTES) {
+        l2.walk(at, Math.min(at + TABLE_READ_BYTES, clusterBytes), lengthBytes);
+        sinceTurnBytes += Math.min(TABLE_READ_BYTES, clusterBytes) + TABLE_COST_BYTES;
+        if (sinceTurnBytes < TABLE_READ_BYTES) continue;
+        sinceTurnBytes = 0;
+        await turn();
+        yield runs.take();
+      }
     }
   }
+  yield runs.end();
 }
 
 function l1Offset(entries: DataView, at: number, what: () => string): number {
@@ -79,23 +92,30 @@ function offsetOf(high: number, low: number): number {
 class L2Table {
   readonly #layout: Qcow2Layout;
   readonly #use: ClusterUse;
+  readonly #runs: ExtentRuns;
   readonly #table: DataView;
   readonly #what: () => string;
 
-  constructor(layout: Qcow2Layout, use: ClusterUse, table: DataView, what: () => string) {
+  constructor(
+    { layout, use, runs }: { readonly layout: Qcow2Layout; readonly use: ClusterUse; readonly runs: ExtentRuns },
+    table: DataView,
+    what: () => string,
+  ) {
     this.#layout = layout;
     this.#use = use;
+    this.#runs = runs;
     this.#table = table;
     this.#what = what;
   }
 
-  /** The extents of the first so many bytes that the table maps. */
-  *extents(lengthBytes: number): Generator<Extent, void, undefined> {
+  /** Adds the extents of a part of the table, of which the first so many bytes that it maps are meant. */
+  walk(fromBytes: number, toBytes: number, lengthBytes: number): void {
     const { clusterBytes, l2EntryBytes } = this.#layout;
-    for (let index = 0; index * clusterBytes < lengthBytes; index += 1) {
+    const endIndex = Math.min(toBytes / l2EntryBytes, Math.ceil(lengthBytes / clusterBytes));
+    for (let index = fromBytes / l2EntryBytes; index < endIndex; index += 1) {
       const wanted = Math.min(clusterBytes, lengthBytes - index * clusterBytes);
-      if (l2EntryBytes === 8) yield this.#cluster(index, wanted);
-      else yield* this.#subclusters(index, wanted);
+      if (l2EntryBytes === 8) this.#cluster(index, wanted);
+      else this.#subclusters(index, wanted);
     }
   }
 
@@ -103,20 +123,23 @@ class L2Table {
     return `entry ${index} of the L2 table of ${this.#what()}`;
   }
 
-  #cluster(index: number, lengthBytes: number): Extent {
+  #cluster(index: number, lengthBytes: number): void {
     const high = this.#table.getUint32(index * 8);
     const low = this.#table.getUint32(index * 8 + 4);
-    if ((high & COMPRESSED_HIGH) !== 0) return this.#deflated(high, low, { index, lengthBytes });
+    if ((high & COMPRESSED_HIGH) !== 0) {
+      this.#deflated(high, low, { index, lengthBytes });
+      return;
+    }
     const zeroBit = this.#layout.version === 2 ? 0 : 1;
     if ((high & RESERVED_HIGH) !== 0 || (low & ~OFFSET_LOW & ~zeroBit) !== 0)
       throw refused(`${this.#named(index)}: reserved bits are set`);
     const fileOffsetBytes = offsetOf(high, low);
     if (fileOffsetBytes !== 0) this.#use.take(fileOffsetBytes, () => this.#named(index));
-    if (fileOffsetBytes === 0 || (low & zeroBit) !== 0) return { kind: 'zero', lengthBytes };
-    return { kind: 'data', lengthBytes, fileOffsetBytes };
+    if (fileOffsetBytes === 0 || (low & zeroBit) !== 0) this.#runs.zero(lengthBytes);
+    else this.#runs.data(lengthBytes, fileOffsetBytes);
   }
 
-  #deflated(high: number, low: number, at: { readonly index: number; readonly lengthBytes: number }): Extent {
+  #deflated(high: number, low: number, at: { readonly index: number; readonly lengthBytes: number }): void {
     const { clusterBits, fileBytes, compression } = this.#layout;
     if (compression !== 'zlib')
       throw new ServiceError('NOT_IMPLEMENTED', `qcow2: clusters compressed by ${compression} cannot be read yet`);
@@ -130,16 +153,16 @@ class L2Table {
     this.#use.inflate();
     // The last sector may be cut off by the end of the file.
     const there = Math.min(storedBytes, fileBytes - fileOffsetBytes);
-    return { kind: 'deflated', lengthBytes: at.lengthBytes, fileOffsetBytes, storedBytes: there };
+    this.#runs.deflated({ kind: 'deflated', lengthBytes: at.lengthBytes, fileOffsetBytes, storedBytes: there });
   }
 
-  *#subclusters(index: number, lengthBytes: number): Generator<Extent, void, undefined> {
+  #subclusters(index: number, lengthBytes: number): void {
     const high = this.#table.getUint32(index * 16);
     const low = this.#table.getUint32(index * 16 + 4);
     const zeros = this.#table.getUint32(index * 16 + 8);
     const allocated = this.#table.getUint32(index * 16 + 12);
     if ((high & COMPRESSED_HIGH) !== 0) {
-      yield this.#deflated(high, low, { index, lengthBytes });
+      this.#deflated(high, low, { index, lengthBytes });
       return;
     }
     if ((high & RESERVED_HIGH) !== 0 || (low & ~OFFSET_LOW) !== 0)
@@ -148,12 +171,16 @@ class L2Table {
     const clusterOffset = offsetOf(high, low);
     if (clusterOffset !== 0) this.#use.take(clusterOffset, () => this.#named(index));
     else if (allocated !== 0) throw refused(`${this.#named(index)}: subclusters of no cluster`);
+    if (allocated === 0) {
+      this.#runs.zero(lengthBytes);
+      return;
+    }
     const subclusterBytes = this.#layout.clusterBytes / SUBCLUSTERS;
     for (let sub = 0; sub < SUBCLUSTERS && sub * subclusterBytes < lengthBytes; sub += 1) {
       const wanted = Math.min(subclusterBytes, lengthBytes - sub * subclusterBytes);
       const fileOffsetBytes = clusterOffset + sub * subclusterBytes;
-      if (((allocated >>> sub) & 1) === 0) yield { kind: 'zero', lengthBytes: wanted };
-      else yield { kind: 'data', lengthBytes: wanted, fileOffsetBytes };
+      if (((allocated >>> sub) & 1) === 0) this.#runs.zero(wanted);
+      else this.#runs.data(wanted, fileOffsetBytes);
     }
   }
 }

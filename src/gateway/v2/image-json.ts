@@ -1,4 +1,4 @@
-import type { Image, ImageStatus, ImageVisibility } from '../../gen/oriel/catalog/v1/image.js';
+import type { Image, ImageLocation, ImageStatus, ImageVisibility } from '../../gen/oriel/catalog/v1/image.js';
 import { ImageStatus as Status, ImageVisibility as Visibility } from '../../gen/oriel/catalog/v1/image.js';
 
 /** What of the service's configuration shows in images. */
@@ -79,7 +79,7 @@ function renderImage(image: Image, view: ImageView): string {
     created_at: jsonTime(image.createdAt),
     updated_at: jsonTime(image.updatedAt),
     // Undefined members are left out by JSON.stringify.
-    locations: view.showMultipleLocations ? image.locations.map(jsonLocation) : undefined,
+    locations: view.showMultipleLocations ? image.locations.map((location) => jsonLocation(location, view)) : undefined,
     direct_url: image.directUrl,
     tags: image.tags,
     self: `/v2/images/${image.id}`,
@@ -91,8 +91,10 @@ function renderImage(image: Image, view: ImageView): string {
   return `{${members.join(',')}}`;
 }
 
-function jsonLocation(location: Image['locations'][number]): unknown {
-  return { url: location.url, metadata: Object.fromEntries(location.metadata) };
+/** With more than one store the metadata says which it is (reference §6.9.1 "Response form"). */
+export function jsonLocation(location: ImageLocation, { multiStore }: Pick<ImageView, 'multiStore'>): unknown {
+  const metadata = Object.fromEntries(location.metadata);
+  return { url: location.url, metadata: multiStore ? { ...metadata, store: location.store } : metadata };
 }
 
 /** Sizes are below 2^53 (reference §12.8 G21). */

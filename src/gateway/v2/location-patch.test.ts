@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { failedWith } from '../../base/service-error.js';
 import { Image, ImageLocation } from '../../gen/oriel/catalog/v1/image.js';
+import { jsonLocation } from './image-json.js';
 import { type LocationStep, resolveLocationSteps } from './location-patch.js';
 
 const at = (id: string) => ImageLocation.create({ id, url: `s3://bucket/${id}`, metadata: new Map() });
@@ -45,6 +46,31 @@ describe('places', () => {
       'add',
       'add',
       'add',
+    ]);
+  });
+});
+
+describe('the store in the metadata', () => {
+  const metadata = (...entries: readonly [string, string][]) => new Map(entries);
+  const stored = Image.create({
+    locations: [
+      ImageLocation.create({ id: 'a', store: 'fast', url: 's3://bucket/a', metadata: metadata(['k', 'v']) }),
+      ImageLocation.create({ id: 'b', store: 'fast', url: 's3://bucket/b', metadata: metadata(['store', 'fast']) }),
+    ],
+  });
+
+  it('is shown where there are several, and taken back as what it is', () => {
+    const [a, b] = stored.locations.map((location) => jsonLocation(location, { multiStore: true }));
+    expect(a).toEqual({ url: 's3://bucket/a', metadata: { k: 'v', store: 'fast' } });
+    expect(jsonLocation(stored.locations[0] ?? expect.fail(), { multiStore: false })).toEqual({
+      url: 's3://bucket/a',
+      metadata: { k: 'v' },
+    });
+    const locations = stored.locations.map(({ id, metadata: kept }) => ({ id, metadata: kept }));
+    expect(actions([replace([a, b])], stored)).toEqual([['replace', { locations }]]);
+    const other = value('s3://bucket/a', { metadata: { store: 'slow' } });
+    expect(actions([replace([other])], stored)).toEqual([
+      ['replace', { locations: [{ id: 'a', metadata: metadata(['store', 'slow']) }] }],
     ]);
   });
 });

@@ -88,9 +88,15 @@ function replacement(values: readonly LocationValue[], image: Image): ImageChang
       throw new ServiceError('INVALID_ARGUMENT', 'validation_data: expected only with a location that is added');
     const place = left.findIndex((known) => known.url === url);
     const [known] = place === -1 ? [] : left.splice(place, 1);
-    return { id: known?.id ?? '', metadata };
+    return { id: known?.id ?? '', metadata: known === undefined ? metadata : ownMetadata(metadata, known) };
   });
   return { change: { $case: 'location', value: { action: { $case: 'replace', value: { locations } } } } };
+}
+
+/** Without the store that was only shown (image-json.ts); one that the location was given stays. */
+function ownMetadata(metadata: Map<string, string>, known: Image['locations'][number]): Map<string, string> {
+  if (known.metadata.has('store') || metadata.get('store') !== known.store) return metadata;
+  return new Map([...metadata].filter(([name]) => name !== 'store'));
 }
 
 function locationValue(value: unknown): LocationValue {

@@ -5,6 +5,7 @@ import { type Answer, NO_CONTENT } from '../answer.js';
 import type { Exchange } from '../exchange.js';
 import { isJsonObject, kindOf, readJson } from '../json-body.js';
 import type { Route } from '../route.js';
+import { jsonLocation } from './image-json.js';
 import { authenticatedInfo, type RouteContext } from '../route-context.js';
 import { checkedUrl } from './location-patch.js';
 
@@ -33,7 +34,8 @@ export function locationRoutes(context: RouteContext): readonly Route[] {
 async function listLocations(context: RouteContext, exchange: Exchange): Promise<Answer> {
   const request = { imageId: exchange.param('id') };
   const { locations } = await context.backend.catalog.listImageLocations(request, exchange.call);
-  const list = locations.map(({ url, metadata }) => ({ url, metadata: Object.fromEntries(metadata) }));
+  const view = await authenticatedInfo(context, exchange.call);
+  const list = locations.map((location) => jsonLocation(location, view));
   return { status: 200, body: JSON.stringify(list) };
 }
 

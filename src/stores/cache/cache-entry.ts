@@ -158,6 +158,12 @@ export class CacheEntry {
     await this.#saving;
   }
 
+  /** Changes the marks once they are written. */
+  async mark(marks: Pick<EntryUse, 'pinned' | 'queued'>): Promise<void> {
+    this.#saving = this.#saving.catch(() => undefined).then(() => this.#save(marks));
+    await this.#saving;
+  }
+
   /** Closes the files; nothing of it is being read or written. */
   async close(): Promise<void> {
     const files = await this.#files?.catch(() => undefined);
@@ -185,12 +191,16 @@ export class CacheEntry {
     return this.#files;
   }
 
-  async #save(): Promise<void> {
+  async #save(marks: Pick<EntryUse, 'pinned' | 'queued'> = this.use): Promise<void> {
     if (this.removed) return;
     this.#isDirty = false;
+    const { pinned, queued } = marks;
     // A name that shows an empty file after a loss of power loses what is cached, which is no matter, and what was asked for.
-    const sync = this.use.pinned || this.use.queued;
-    await replaceFile(join(this.#folder, 'facts.json'), Buffer.from(encodeFacts(this)), { sync });
+    const sync = pinned || queued;
+    const text = encodeFacts({ identity: this.identity, use: { ...this.use, pinned, queued } });
+    await replaceFile(join(this.#folder, 'facts.json'), Buffer.from(text), { sync });
+    this.use.pinned = pinned;
+    this.use.queued = queued;
   }
 }
 

@@ -188,6 +188,15 @@ describe('the cache on disk', () => {
     await file.close();
   });
 
+  it('marks an image only when that is on the disk', async () => {
+    const cache = await open();
+    const image = newImage();
+    await fill(cache, image, 1);
+    await rm(path.join(folder.path, image.imageId), { recursive: true });
+    await expect(cache.mark(image, { pinned: true, queued: true })).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    expect(cache.get(image.imageId)).toMatchObject({ pinned: false, queued: false });
+  });
+
   it('says UNAVAILABLE when the disk refuses, and goes on', async () => {
     const cache = await open();
     const image = newImage();

@@ -117,9 +117,7 @@ class DiskCache implements ImageCache {
   ): Promise<CachedImage> {
     return this.#inTurn('marking an image', async () => {
       const entry = await this.#entryOf(identity);
-      entry.use.pinned = pinned ?? entry.use.pinned;
-      entry.use.queued = queued ?? entry.use.queued;
-      await entry.save();
+      await entry.mark({ pinned: pinned ?? entry.use.pinned, queued: queued ?? entry.use.queued });
       return entry.facts();
     });
   }

@@ -14,7 +14,8 @@ import { ServiceError } from '../../base/service-error.js';
 import { discard } from '../remote/backend.js';
 import { asNoAnswer, flat, type HttpHead, NoAnswer, TIMEOUTS, type Timeouts } from '../remote/transport.js';
 import { AddressRules } from './address-rules.js';
-import { guardedConnector, type Resolve, systemResolve } from './guarded-connector.js';
+import { guardedConnector, systemResolvers } from './guarded-connector.js';
+import type { Resolve } from './lookup-queue.js';
 import { type CheckedUrl, checkUrl, isAllowedHost, type UrlRules } from './url-rules.js';
 
 export interface FetchRules extends UrlRules {
@@ -64,7 +65,11 @@ export class FetchGuard {
   readonly #agent: Agent;
 
   constructor(options: FetchGuardOptions) {
-    const { rules, log, timeouts = TIMEOUTS, totalMs = TOTAL_MS, resolve = systemResolve() } = options;
+    const { rules, log, timeouts = TIMEOUTS, totalMs = TOTAL_MS } = options;
+    const { resolve } = options;
+    // A connection that is not made in time is given up, and so is the look for its address.
+    const resolvers =
+      resolve === undefined ? systemResolvers(timeouts.connectMs) : { resolve, resolveAllowed: resolve };
     this.timeouts = timeouts;
     this.#rules = rules;
     this.#log = log;
@@ -73,7 +78,7 @@ export class FetchGuard {
       connect: guardedConnector({
         addresses: options.addresses ?? new AddressRules({ allowPrivate: rules.allowPrivateAddresses }),
         isAllowed: (hostname, port) => isAllowedHost(rules, hostname, port),
-        ...{ resolve, connectMs: timeouts.connectMs },
+        ...{ ...resolvers, connectMs: timeouts.connectMs },
       }),
       ...{ connections: CONNECTIONS_PER_HOST, bodyTimeout: timeouts.idleMs, maxResponseSize: rules.mostBytes },
     });

@@ -3,33 +3,27 @@ import { lookup } from 'node:dns/promises';
 import { isIP, type LookupFunction } from 'node:net';
 import { buildConnector } from 'undici';
 import type { AddressRules } from './address-rules.js';
-
-/** All addresses of a host. */
-export type Resolve = (hostname: string) => Promise<readonly string[]>;
+import { queuedResolve, type Resolve } from './lookup-queue.js';
 
 /** An address is refused; `message` is for the log. */
 export class RefusedAddress extends Error {}
 
 /**
  * The system's resolver holds one of the few threads that files are read with, for as long as a name server is silent: two at a
- * time leave the others alone.
+ * time, and one more for hosts that the operator named, leave the others alone.
  */
-const LOOKUPS = 2;
-const WAITING_MAX = 100;
+const LOOKUPS = { slots: 2, waitingMax: 100 };
+const ALLOWED_LOOKUPS = { slots: 1, waitingMax: 100 };
 
-/** The system's resolver, a few at a time. */
-export function systemResolve(): Resolve {
-  const running = new Set<Promise<unknown>>();
-  let waiting = 0;
-  return async (hostname) => {
-    if (waiting >= WAITING_MAX) throw new Error('too many names are being looked up');
-    waiting += 1;
-    while (running.size >= LOOKUPS) await Promise.race(running);
-    waiting -= 1;
-    const asked = lookup(hostname, { all: true, verbatim: true });
-    const done = asked.catch(() => undefined).finally(() => running.delete(done));
-    running.add(done);
-    return (await asked).map(({ address }) => address);
+/** The system's resolver for names that anybody may choose, and beside it for those that the operator chose. */
+export function systemResolvers(waitMs: number): { readonly resolve: Resolve; readonly resolveAllowed: Resolve } {
+  const ask: Resolve = async (hostname) => {
+    const found = await lookup(hostname, { all: true, verbatim: true });
+    return found.map(({ address }) => address);
+  };
+  return {
+    resolve: queuedResolve(ask, { ...LOOKUPS, waitMs }),
+    resolveAllowed: queuedResolve(ask, { ...ALLOWED_LOOKUPS, waitMs }),
   };
 }
 
@@ -40,11 +34,12 @@ export function systemResolve(): Resolve {
 export function guardedConnector(options: {
   readonly addresses: Pick<AddressRules, 'refusal'>;
   readonly resolve: Resolve;
+  readonly resolveAllowed: Resolve;
   /** Past the address rules. */
   readonly isAllowed: (hostname: string, port: number) => boolean;
   readonly connectMs: number;
 }): buildConnector.connector {
-  const { addresses, resolve, isAllowed, connectMs } = options;
+  const { addresses, resolve, resolveAllowed, isAllowed, connectMs } = options;
   const refuse = (address: string): void => {
     const why = addresses.refusal(address);
     if (why !== undefined) throw new RefusedAddress(`the host has the address ${address}: ${why}`);
@@ -55,7 +50,7 @@ export function guardedConnector(options: {
     return found;
   };
   const checked = buildConnector({ timeout: connectMs, lookup: lookupBy(resolveChecked) });
-  const free = buildConnector({ timeout: connectMs, lookup: lookupBy(resolve) });
+  const free = buildConnector({ timeout: connectMs, lookup: lookupBy(resolveAllowed) });
   return (to, callback) => {
     const port = to.port === '' ? (to.protocol === 'https:' ? 443 : 80) : Number(to.port);
     if (isAllowed(to.hostname, port)) {

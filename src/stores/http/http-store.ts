@@ -17,7 +17,7 @@ const NAME = 'at a URL';
 const URL_MAX = 255;
 /** Parameters that let whoever knows the URL in: places name no secrets, and such URLs expire. */
 const SECRETS =
-  /^(x-(amz|goog)-(signature|credential|security-token)|awsaccesskeyid|googleaccessid|signature|sig|temp_url_sig|token|access_token|api_?key|password|passwd|secret)$/i;
+  /^(x-(amz|goog)-(signature|credential|security-token)|awsaccesskeyid|googleaccessid|signature|sig|temp_url_sig|key-pair-id|policy|token|access_token|private_token|auth|authorization|jwt|api_?key|password|passwd|secret)$/i;
 
 /** A store of what lies at URLs, all of them fetched through the guard. */
 export class HttpStore implements ImageStore {
@@ -78,7 +78,7 @@ export class HttpStore implements ImageStore {
     yield* readRange({ backend, key: NAME, range, signal, head, open });
   }
 
-  /** Asks for the head; where a server has none, or one without a size, for the first byte. */
+  /** Asks for the head; where a server has none, or one without a size or of nothing, for the first byte. */
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
     const url = urlOfKey(key);
     if (url === undefined) return undefined;
@@ -86,12 +86,14 @@ export class HttpStore implements ImageStore {
     discard(head);
     if (GONE.includes(head.status)) return undefined;
     const sizeBytes = head.status === 200 ? lengthOf(head) : undefined;
-    if (sizeBytes !== undefined) return { sizeBytes };
+    // Some servers say of every head that it has no bytes.
+    if (sizeBytes !== undefined && sizeBytes > 0) return { sizeBytes };
     const answer = await this.#ask({ method: 'GET', url, headers: { range: 'bytes=0-0' } }, false);
     discard(answer);
     if (GONE.includes(answer.status)) return undefined;
     const total = totalOf(answer);
     if (total !== undefined) return { sizeBytes: total };
+    if (sizeBytes === 0 && answer.status === 416) return { sizeBytes };
     if (![200, 206, 416].includes(answer.status)) throw this.#refused(answer);
     throw this.#error('UPSTREAM_FAILED', `the server does not tell the size of the object ${NAME}`);
   }
@@ -104,6 +106,11 @@ export class HttpStore implements ImageStore {
   /** There is no one server to ask. */
   check(): Promise<void> {
     return Promise.resolve();
+  }
+
+  sourceOf(key: ObjectKey): string | undefined {
+    const url = urlOfKey(key);
+    return url === undefined ? undefined : new URL(url).host;
   }
 
   url(key: ObjectKey): string {
