@@ -15,6 +15,8 @@ const GONE: readonly number[] = [404, 410];
 /** Messages do not repeat keys, which are URLs. */
 const NAME = 'at a URL';
 const URL_MAX = 255;
+/** What is read for nothing of a server that knows no ranges. */
+const DROPPED_MAX = 64 * 1024 * 1024;
 /** Parameters that let whoever knows the URL in: places name no secrets, and such URLs expire. */
 const SECRETS =
   /^(x-(amz|goog)-(signature|credential|security-token)|awsaccesskeyid|googleaccessid|signature|sig|temp_url_sig|key-pair-id|policy|token|access_token|private_token|auth|authorization|jwt|api_?key|password|passwd|secret)$/i;
@@ -67,7 +69,8 @@ export class HttpStore implements ImageStore {
         throw this.#refused(answer);
       }
       const version = versionOf(answer);
-      if (version === undefined || version === (first ??= version)) return beginningOf(answer, endBytes);
+      if (version === undefined || version === (first ??= version))
+        return rangeOf(answer, { startBytes: Number(/^bytes=(\d+)-/.exec(asked)?.[1] ?? 0), endBytes });
       discard(answer);
       throw this.#error('DATA_CORRUPT', `the object ${NAME} was replaced while it was read`);
     };
@@ -164,21 +167,40 @@ function whole(digits: string): number | undefined {
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Of a server that gives the whole object for every range: its beginning, if that is what is wanted. */
-function beginningOf(answer: Fetched, endBytes: number): Fetched {
-  const lengthBytes = answer.status === 200 ? lengthOf(answer) : undefined;
-  if (lengthBytes === undefined || lengthBytes <= endBytes) return answer;
-  const body = Readable.from(beginning(answer.body, endBytes), { objectMode: false });
+/**
+ * Of a server that gives the whole object for every range: the range as others give it. What comes before is read and dropped, which
+ * is done for small objects alone; for others it is left to the reader to refuse the answer.
+ */
+function rangeOf(answer: Fetched, { startBytes, endBytes }: AskedRange): Fetched {
+  const sizeBytes = answer.status === 200 ? lengthOf(answer) : undefined;
+  if (sizeBytes === undefined || (startBytes === 0 && sizeBytes <= endBytes) || startBytes > DROPPED_MAX) return answer;
+  if (sizeBytes <= startBytes) return { ...answer, status: 416 };
+  const lastBytes = Math.min(endBytes, sizeBytes);
+  const body = Readable.from(part(answer.body, { startBytes, endBytes: lastBytes }), { objectMode: false });
   // Whoever destroys it waits for no byte.
   body.once('close', () => discard(answer));
-  return { ...answer, headers: { ...answer.headers, 'content-length': String(endBytes) }, body };
+  const headers = {
+    ...answer.headers,
+    'content-length': String(lastBytes - startBytes),
+    'content-range': `bytes ${startBytes}-${lastBytes - 1}/${sizeBytes}`,
+  };
+  return { ...answer, status: 206, headers, body };
 }
 
-async function* beginning(body: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
-  let leftBytes = lengthBytes;
+interface AskedRange {
+  readonly startBytes: number;
+  readonly endBytes: number;
+}
+
+async function* part(
+  body: AsyncIterable<Uint8Array>,
+  { startBytes, endBytes }: AskedRange,
+): AsyncGenerator<Uint8Array> {
+  let atBytes = 0;
   for await (const chunk of body) {
-    yield chunk.subarray(0, leftBytes);
-    leftBytes -= chunk.length;
-    if (leftBytes <= 0) return;
+    const wanted = chunk.subarray(Math.max(0, startBytes - atBytes), Math.max(0, endBytes - atBytes));
+    atBytes += chunk.length;
+    if (wanted.length > 0) yield wanted;
+    if (atBytes >= endBytes) return;
   }
 }
