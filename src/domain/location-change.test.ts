@@ -6,7 +6,7 @@ import type { Caller } from './caller.js';
 import { dataOf, type Image, type ImageCommon, type ImageData } from './image.js';
 import { withCopy } from './image-copy.js';
 import { type Location, mapPlaces, objectsGone } from './location.js';
-import { changeLocations, type ExpectedData, type LocationChange } from './location-change.js';
+import { changeLocations, type ExpectedData, type LocationChange, removeLocations } from './location-change.js';
 
 const ID = asImageId('11111111-1111-4111-8111-111111111111') as ImageId;
 const OTHER = '22222222-2222-4222-8222-222222222222';
@@ -118,11 +118,11 @@ describe('adding', () => {
     expect(change(active, add(location('x', { at: `${ID}/removed.data` })))).toBe('INVALID_ARGUMENT');
   });
 
-  it('refuses an object of its own a second time, as that of another node or with other metadata', () => {
-    for (const fields of [{ nodeId: asNodeId('n2') }, { nodeId: null }, { metadata: new Map([['a', 'b']]) }])
-      expect(change(active, add({ ...made('one', 'fast'), id: 'x', created: false, ...fields }))).toBe(
-        'INVALID_ARGUMENT',
-      );
+  it('refuses an object of its own a second time, as that of another node too, and takes it with other metadata', () => {
+    const again = { ...made('one', 'fast'), id: 'x', created: false };
+    for (const fields of [{ nodeId: asNodeId('n2') }, { nodeId: null }])
+      expect(change(active, add({ ...again, ...fields }))).toBe('INVALID_ARGUMENT');
+    expect(idsOf(change(active, add({ ...again, metadata: new Map([['a', 'b']]) })))).toEqual(['one', 'two', 'x']);
   });
 
   it.each<[string, ExpectedData, Reason | 'ok']>([
@@ -166,6 +166,23 @@ describe('removing', () => {
     const keys = objectsGone([uploaded, named], [named]).map(({ key }) => key);
     expect(keys).toEqual([`${ID}/one.map`]);
     expect(objectsGone([uploaded, named], [])).toHaveLength(2);
+  });
+
+  it('has an object of the service go with the last location that names it', () => {
+    const again = {
+      ...made('one', 'fast'),
+      id: 'x',
+      created: false,
+      nodeId: asNodeId('n2'),
+      metadata: new Map([['a', 'b']]),
+    };
+    const both = change(active, add(again));
+    if (typeof both === 'string') return expect.fail(both);
+    const left = removeLocations(both, ({ id }) => id === 'one');
+    const { locations } = dataOf(left) ?? expect.fail();
+    expect(locations.find(({ id }) => id === 'x')).toMatchObject({ created: true, nodeId: made('one', 'fast').nodeId });
+    expect(objectsGone(dataOf(both)?.locations ?? [], locations)).toEqual([]);
+    expect(objectsGone(locations, []).map(({ key }) => key)).toContain(again.key);
   });
 
   it('keeps the map that lies beside a copy', () => {

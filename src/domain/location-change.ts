@@ -69,7 +69,8 @@ export function changeLocations(image: Image, change: LocationChange, context: L
 /** Takes locations out. STATE_CONFLICT: not active. FORBIDDEN: none would be left. */
 export function removeLocations(image: Image, gone: (location: Location) => boolean): Image {
   const data = activeData(image, 'removed');
-  const locations = data.locations.filter((location) => !gone(location));
+  const left = data.locations.filter((location) => !gone(location));
+  const locations = withHeirs(left, data.locations.filter(gone));
   if (locations.length === 0) throw lastLocation(image);
   return withData(image, { ...data, locations, fileMap: mapLeft(data.fileMap, locations) });
 }
@@ -191,6 +192,19 @@ function withData(image: Image, data: ImageData): Image {
   return { ...commonOf(image), status: 'active', data };
 }
 
+// What the service made has a key of its own: it is one object at whatever node.
+function isSameObject(a: Location, b: Location): boolean {
+  return a.storeId === b.storeId && a.key === b.key && (isOfService(a.key) || a.nodeId === b.nodeId);
+}
+
+/** An object that the service made goes with the last location that names it, and at the node that made it. */
+function withHeirs(left: readonly Location[], gone: readonly Location[]): readonly Location[] {
+  return left.map((location) => {
+    const maker = gone.find((other) => other.created && isSameObject(other, location));
+    return maker === undefined ? location : { ...location, nodeId: maker.nodeId, created: true };
+  });
+}
+
 function lastLocation({ id }: Image): ServiceError {
   return new ServiceError('FORBIDDEN', `Image ${id} keeps its last location: delete the image instead.`);
 }
@@ -200,12 +214,8 @@ function isOfService(key: ObjectKey): boolean {
   return asImageId(first) !== undefined;
 }
 
-// What the service made has a key of its own: it is one object at whatever node, and one location, or removing one would leave the
-// other without data, or the object without an owner.
 function isSame(a: Location, b: Location): boolean {
-  if (a.storeId !== b.storeId || a.key !== b.key) return false;
-  if (isOfService(a.key)) return true;
-  if (a.nodeId !== b.nodeId) return false;
+  if (!isSameObject(a, b)) return false;
   if (a.metadata.size !== b.metadata.size) return false;
   return [...a.metadata].every(([name, value]) => b.metadata.get(name) === value);
 }
