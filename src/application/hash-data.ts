@@ -114,7 +114,8 @@ async function readCandidate(
     failures.forget(imageId);
     return { digests, virtualSizeBytes, formats };
   } catch (error) {
-    signal.throwIfAborted();
+    // What took too long could not be read; otherwise it is wanted no more.
+    if (!failedWith(signal.reason, 'DEADLINE_EXCEEDED')) signal.throwIfAborted();
     if (!isWrongContent(error) && (!isReading || failures.note(imageId) < context.hashAttempts)) throw error;
     failures.forget(imageId);
     const text = 'data of a location is not as it was said to be, the image is queued again';

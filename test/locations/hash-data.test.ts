@@ -227,6 +227,18 @@ it('tries again when the data cannot be read, and gives up in the end', async ()
   expect(faults.failures).toBe(0);
 }, 60_000);
 
+it('takes what took too long for what could not be read, and what is wanted no more for nothing', async () => {
+  const bytes = randomBytes(1000);
+  const image = await imageAt(bytes, said(sha512(bytes)));
+  const ended = AbortSignal.abort();
+  const late = AbortSignal.abort(new ServiceError('DEADLINE_EXCEEDED', 'it took longer than 6 hours'));
+  for (const signal of [ended, ended, late])
+    await expect(hashData(context, image.id, signal, readFailures)).rejects.toBe(signal.reason);
+  expect((await imageNow(image)).status).toBe('importing');
+  await hashData(context, image.id, late, readFailures);
+  expect((await imageNow(image)).status).toBe('queued');
+});
+
 it('CVE-2024-32498: refuses content that may not be, before the image has a location', async () => {
   const bytes = Buffer.alloc(1024 * 1024);
   bytes.write('QFI\xfb', 'latin1');
