@@ -1,3 +1,4 @@
+import type { NodeId } from '../base/brand.js';
 import type { ImageRules } from '../domain/limits.js';
 import type { PropertyProtection } from '../domain/property-protection.js';
 import type { ImageTurns } from './image-turns.js';
@@ -12,4 +13,9 @@ export interface CatalogContext {
   readonly rules: ImageRules;
   readonly protection: PropertyProtection;
   readonly turns: ImageTurns;
+}
+
+/** The authority, whose node has what lies at no named one. */
+export interface AuthorityContext extends CatalogContext {
+  readonly nodeId: NodeId;
 }

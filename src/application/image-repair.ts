@@ -5,11 +5,11 @@ import type { Caller } from '../domain/caller.js';
 import { damagedLocation } from '../domain/image-damage.js';
 import { dataOf, type Image } from '../domain/image.js';
 import { authorize } from '../domain/policy.js';
+import type { AuthorityContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
 import type { Effect } from './ports/catalog.js';
 import type { RepairEnd } from './ports/node-commands.js';
 import { workAt } from './repair-effects.js';
-import type { AuthorityContext } from './report-location.js';
 import { beginLease, type BeginUpload, type Begun } from './upload-lease.js';
 import { writeDecided } from './write-decided.js';
 

@@ -2,9 +2,9 @@ import type { NodeId } from '../base/brand.js';
 import { damagedLocation, withReplacement } from '../domain/image-damage.js';
 import { dataOf, type Image, type ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
+import type { AuthorityContext } from './catalog-context.js';
 import { garbageBetween, garbageEffects } from './image-garbage.js';
 import type { Effect, UploadLease } from './ports/catalog.js';
-import type { AuthorityContext } from './report-location.js';
 import type { Decided } from './write-decided.js';
 
 /** The effects by which the nodes that have damaged data of the image look for a better copy. */

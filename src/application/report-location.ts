@@ -3,16 +3,11 @@ import { asImageId } from '../base/brand.js';
 import { withFinding } from '../domain/image-damage.js';
 import { dataOf } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
-import type { CatalogContext } from './catalog-context.js';
+import type { AuthorityContext } from './catalog-context.js';
 import type { LocationReport } from './ports/node-commands.js';
 import type { Effect } from './ports/catalog.js';
 import { repairWork } from './repair-effects.js';
 import { writeDecided } from './write-decided.js';
-
-/** The authority, whose node has what lies at no named one. */
-export interface AuthorityContext extends CatalogContext {
-  readonly nodeId: NodeId;
-}
 
 /**
  * Takes note of what a node found at a location, if that is still the same. The node whose store it is has it marked and has to

@@ -21,12 +21,11 @@ import { withCopy } from '../domain/image-copy.js';
 import { exceeds } from '../domain/limits.js';
 import { DATA_SUFFIX, MAP_SUFFIX } from '../domain/location.js';
 import { authorize } from '../domain/policy.js';
-import type { CatalogContext } from './catalog-context.js';
+import type { AuthorityContext, CatalogContext } from './catalog-context.js';
 import { changeImage } from './change-image.js';
 import { imageNotFound } from './find-image.js';
 import type { Effect, UploadLease } from './ports/catalog.js';
 import { repairWork, replaceLocation } from './repair-effects.js';
-import type { AuthorityContext } from './report-location.js';
 import { type Decided, writeDecided } from './write-decided.js';
 
 export interface BeginUpload {
