@@ -46,6 +46,8 @@ export class CachedFileReads implements FetchTarget {
   readonly #parts: FileParts;
   readonly #fetches = new Set<OriginFetch>();
   readonly #loads = new Set<Promise<unknown>>();
+  /** Units that came and are being written. */
+  readonly #writing = new Map<number, Promise<void>>();
   #isClosed = false;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -53,8 +55,9 @@ export class CachedFileReads implements FetchTarget {
     this.#parts = parts;
   }
 
+  /** Whether the unit is here, or is being written. */
   has(unitIndex: number): boolean {
-    return this.#parts.file.has(unitIndex);
+    return this.#parts.file.has(unitIndex) || this.#writing.has(unitIndex);
   }
 
   accessed(firstUnit: number): void {
@@ -72,6 +75,11 @@ export class CachedFileReads implements FetchTarget {
       if (this.#isClosed) throw new ServiceError('CANCELLED', 'all readers have left');
       for (const fetch of this.#fetches) fetch.want(unitIndex, reader.endUnit);
       const shared = window.get(name);
+      const writing = this.#writing.get(unitIndex);
+      if (shared === undefined && writing !== undefined) {
+        await writing;
+        continue;
+      }
       const unit = await (shared ??
         (file.has(unitIndex)
           ? window.load(name, () => this.#load(unitIndex, reader))
@@ -82,9 +90,16 @@ export class CachedFileReads implements FetchTarget {
 
   /** Takes what a fetch brought. */
   async keep(unitIndex: number, unit: Uint8Array): Promise<void> {
-    const { window, file, map, counts } = this.#parts;
+    const { window, counts } = this.#parts;
     window.put(this.#nameOf(unitIndex), unit);
     counts.fetchedBytes += unit.length;
+    const writing = this.#write(unitIndex, unit).finally(() => this.#writing.delete(unitIndex));
+    this.#writing.set(unitIndex, writing);
+    await writing;
+  }
+
+  async #write(unitIndex: number, unit: Uint8Array): Promise<void> {
+    const { file, map } = this.#parts;
     try {
       await file.write(unitIndex, unit, map.unitIsZero[unitIndex] === 1);
       this.refuses = false;
@@ -146,10 +161,11 @@ export class CachedFileReads implements FetchTarget {
     return fetch.unit(unitIndex);
   }
 
-  /** Where what is missing from the unit on ends: more would be asked for in vain. */
+  /** Where what is missing from the unit on, and not on its way by another run, ends: more would be asked for in vain. */
   #gapEnd(unitIndex: number, endUnit: number): number {
     let end = unitIndex + 1;
-    while (end < endUnit && !this.has(end)) end += 1;
+    const comes = (next: number): boolean => [...this.#fetches].some((running) => running.covers(next));
+    while (end < endUnit && !this.has(end) && !comes(end)) end += 1;
     return end;
   }
 

@@ -4,7 +4,7 @@ import { DATA_SUFFIX, MAP_SUFFIX, mapBeside } from '../domain/location.js';
 import type { Log } from './log.js';
 import type { Catalog, CatalogReader } from './ports/catalog.js';
 import type { Clock } from './ports/clock.js';
-import type { ImageStore, StoredObject } from './ports/image-store.js';
+import type { ImageStore } from './ports/image-store.js';
 import type { StoreRegistry } from './store-registry.js';
 
 /** Objects that are looked up in one read of the catalog. */
@@ -123,8 +123,9 @@ async function* oldObjects(
   store: ImageStore,
   graceMs: number,
 ): AsyncGenerator<readonly ObjectKey[]> {
+  if (store.list === undefined) return;
   let batch: ObjectKey[] = [];
-  for await (const object of store.list?.() ?? none()) {
+  for await (const object of store.list()) {
     if (!isOurs(object.key) || clock.nowMs() - object.modifiedAtMs < graceMs) continue;
     batch.push(object.key);
     if (batch.length < BATCH) continue;
@@ -132,11 +133,6 @@ async function* oldObjects(
     batch = [];
   }
   if (batch.length > 0) yield batch;
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- nothing is listed.
-async function* none(): AsyncGenerator<StoredObject> {
-  yield* [];
 }
 
 /** Those that nothing names; undefined: the catalog cannot tell now. */

@@ -9,10 +9,15 @@ export class TurnBudget {
   /** When the first request of this turn came; undefined: none came yet. */
   #startMs: number | undefined;
   readonly #waiting: (() => void)[] = [];
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   /** True when the request may go on at once; else it waits for `turn`. */
   admits(): boolean {
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     if (this.#startMs === undefined) {
       this.#startMs = nowMs;
       setImmediate(this.#nextTurn);
@@ -26,14 +31,14 @@ export class TurnBudget {
   }
 
   readonly #nextTurn = (): void => {
-    this.#startMs = this.#waiting.length > 0 ? performance.now() : undefined;
+    this.#startMs = this.#waiting.length > 0 ? this.#nowMs() : undefined;
     this.#goOn();
   };
 
   /** Starts those that wait, one after the other's promises have run, until the turn's time is used up. */
   readonly #goOn = (): void => {
     if (this.#startMs === undefined) return;
-    if (this.#waiting.length === 0 || performance.now() - this.#startMs >= BUDGET_MS) {
+    if (this.#waiting.length === 0 || this.#nowMs() - this.#startMs >= BUDGET_MS) {
       setImmediate(this.#nextTurn);
       return;
     }

@@ -72,9 +72,10 @@ describe('at an HTTP mirror', () => {
     const added = await runOriel(['image', 'add-location', image.id, url, '--metadata', 'rack=7', '--json', ...to]);
     expect([added.code, added.stderr]).toEqual([0, '']);
     expect(JSON.parse(added.stdout)).toMatchObject({ status: 'active', size: BYTES.length });
-    const listed = await runOriel(['image', 'locations', image.id, ...to]);
-    expect(listed.stdout).toMatch(
-      /^STATE +STORE +NODE +OURS +URL\n(un)?verified +web +\S+ +no +http:\S+\/pub\/a\.raw\n$/,
+    // Its data is read in the background.
+    await eventually(
+      async () => (await runOriel(['image', 'locations', image.id, ...to])).stdout,
+      (listed) => /^STATE +STORE +NODE +OURS +URL\nverified +web +\S+ +no +http:\S+\/pub\/a\.raw\n$/.test(listed),
     );
     const json = await runOriel(['image', 'locations', image.id, '--json', ...to]);
     expect(JSON.parse(json.stdout)).toMatchObject([{ store: 'web', url, metadata: { rack: '7' } }]);

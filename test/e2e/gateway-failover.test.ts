@@ -141,13 +141,14 @@ describe('a download through a gateway', () => {
     const answer = await through.upload(id, slowly()).catch(() => undefined);
     expect(answer?.status ?? 503).toBe(503);
     await cluster.startEdge(1);
-    const again = new RestClient(cluster.edges[1]?.httpUrl ?? '');
-    // Its copy may still say `queued` of the time before the upload, while the authority says `saving` (409)
-    // until the node has told it that the upload ended.
+    // An edge's copy may still say `queued` of the time before the upload; the authority's word is what an upload meets.
+    const authority = new RestClient(cluster.primary().httpUrl);
     await eventually(
-      async () => (await again.upload(id, randomBytes(1000))).status,
-      (status) => status === 204,
+      async () => (await authority.show(id)).status,
+      (status) => status === 'queued',
     );
+    const again = new RestClient(cluster.edges[1]?.httpUrl ?? '');
+    expect((await again.upload(id, randomBytes(1000))).status).toBe(204);
     await cluster.startEdge(0);
   }, 60_000);
 });
