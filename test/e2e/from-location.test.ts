@@ -72,11 +72,8 @@ describe('at an HTTP mirror', () => {
     const added = await runOriel(['image', 'add-location', image.id, url, '--metadata', 'rack=7', '--json', ...to]);
     expect([added.code, added.stderr]).toEqual([0, '']);
     expect(JSON.parse(added.stdout)).toMatchObject({ status: 'active', size: BYTES.length });
-    // Its data is read in the background.
-    await eventually(
-      async () => (await runOriel(['image', 'locations', image.id, ...to])).stdout,
-      (listed) => /^STATE +STORE +NODE +OURS +URL\nverified +web +\S+ +no +http:\S+\/pub\/a\.raw\n$/.test(listed),
-    );
+    const listed = await runOriel(['image', 'locations', image.id, ...to]);
+    expect(listed.stdout).toMatch(/^STATE +STORE +NODE +OURS +URL\nunverified +web +\S+ +no +http:\S+\/pub\/a\.raw\n$/);
     const json = await runOriel(['image', 'locations', image.id, '--json', ...to]);
     expect(JSON.parse(json.stdout)).toMatchObject([{ store: 'web', url, metadata: { rack: '7' } }]);
   });
