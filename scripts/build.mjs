@@ -26,6 +26,7 @@ const ENTRIES = [
   'bin/oriel',
   'catalog/lane/lane.process',
   'catalog/list/reader.thread',
+  'workers/copy/copy.thread',
   'workers/digest/digest.thread',
   ...['sync.process', 'check.process', 'parent-watch.thread'].map((name) => `catalog/replica/${name}`),
 ];

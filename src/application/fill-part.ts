@@ -2,12 +2,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { ServiceError } from '../base/service-error.js';
 import { UNIT_BYTES } from '../base/units.js';
-import { type FileMap, unitCountOf, verifyUnit } from '../blocks/file-map.js';
+import { digestOfUnit, type FileMap, unitCountOf, verifyUnit } from '../blocks/file-map.js';
 import type { ImageData } from '../domain/image.js';
 import type { Location } from '../domain/location.js';
 import type { ReadableData } from './open-download.js';
-import type { ByteRange, ImageStore } from './ports/image-store.js';
+import type { ImageStore } from './ports/image-store.js';
 import type { PartialFile, TargetFile } from './ports/target-files.js';
+import type { CopiedUnit } from './ports/unit-copier.js';
 import { readLocations, type ReadingContext } from './read-locations.js';
 import type { RunControl } from './shared-runs.js';
 import { unitsOf } from './unit-stream.js';
@@ -156,14 +157,14 @@ async function copyObject(context: ReadingContext, filling: Filling, { part, map
   const flags = context.verified.of(checkedFileName(location, version, data.fileMap.sha256), map.unitIsZero.length);
   const verified: number[] = [];
   let doneBytes = fromBytes;
-  const accepts = (bytes: Uint8Array, { offsetBytes }: ByteRange): boolean => {
-    const unitIndex = offsetBytes / UNIT_BYTES;
-    const isRight = flags[unitIndex] === 1 || verifyUnit(map, unitIndex, bytes, context.unitDigest);
-    if (isRight) verified.push(unitIndex);
-    doneBytes = told(control, { doneBytes, addedBytes: bytes.length, totalBytes: data.sizeBytes });
-    return isRight;
+  const copied = (units: readonly CopiedUnit[]): void => {
+    for (const { offsetBytes, lengthBytes } of units) {
+      verified.push(offsetBytes / UNIT_BYTES);
+      doneBytes = told(control, { doneBytes, addedBytes: lengthBytes, totalBytes: data.sizeBytes });
+    }
   };
-  const isRight = await part.copyFrom(store.url(location.key), dataUnits(map, fromBytes), accepts, control.signal);
+  const units = dataUnits(map, { fromBytes, flags });
+  const isRight = await part.copyFrom(store.url(location.key), units, { copied, signal: control.signal });
   // What was read is of the file whose units were checked only if it is still the same.
   if (!isRight || (await store.versionOf?.(location.key)) !== version) {
     context.log.warn(
@@ -178,12 +179,16 @@ async function copyObject(context: ReadingContext, filling: Filling, { part, map
   return true;
 }
 
-/** The units that are not zero, from the offset on. */
-function* dataUnits(map: FileMap, fromBytes: number): Generator<ByteRange, void, undefined> {
+/** The units that are not zero, from the offset on, with the digests of those that were not verified yet. */
+function* dataUnits(
+  map: FileMap,
+  { fromBytes, flags }: { readonly fromBytes: number; readonly flags: Uint8Array },
+): Generator<CopiedUnit, void, undefined> {
   for (let unitIndex = Math.ceil(fromBytes / UNIT_BYTES); unitIndex < map.unitIsZero.length; unitIndex += 1) {
+    if (map.unitIsZero[unitIndex] === 1) continue;
     const offsetBytes = unitIndex * UNIT_BYTES;
-    if (map.unitIsZero[unitIndex] === 0)
-      yield { offsetBytes, lengthBytes: Math.min(UNIT_BYTES, map.sizeBytes - offsetBytes) };
+    const lengthBytes = Math.min(UNIT_BYTES, map.sizeBytes - offsetBytes);
+    yield { offsetBytes, lengthBytes, digest: flags[unitIndex] === 1 ? null : digestOfUnit(map, unitIndex) };
   }
 }
 

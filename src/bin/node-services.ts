@@ -16,6 +16,7 @@ import type { Garbage } from '../application/ports/catalog.js';
 import type { Digester } from '../application/ports/digester.js';
 import type { ImageCache } from '../application/ports/image-cache.js';
 import type { NodeCommands } from '../application/ports/node-commands.js';
+import type { UnitCopier } from '../application/ports/unit-copier.js';
 import { endRepair } from '../application/image-repair.js';
 import { recoverUploads } from '../application/recover-uploads.js';
 import { reportLocation } from '../application/report-location.js';
@@ -41,6 +42,7 @@ import { NodeService } from '../services/node-service.js';
 import { CallerResolver } from '../services/service-context.js';
 import { createTargetFiles } from '../targets/target-files.js';
 import { unitDigest } from '../workers/digest/unit-digest.js';
+import { createUnitCopier } from '../workers/copy/unit-copier.js';
 import { createDigester } from '../workers/digest/digester.js';
 import { limitsOf, serviceInfoOf, storeDetailsOf } from './service-info.js';
 import { type CareFigures, createNodeCare, type NodeCare } from './node-care.js';
@@ -92,6 +94,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const statements = role.statements === null ? {} : { statements: role.statements };
   const authenticator = await createAuthenticator(config.auth, { clock, log, ...statements });
   const digester = createDigester();
+  const copier = createUnitCopier();
   const context = contextOf(config, { role, self, stores, cache, uploads, digester, log });
   // A node whose catalog cannot be written (a full disk, no authority) still serves reads; the leases are tried again later.
   // One that has no copy of the catalog yet recovers when it comes.
@@ -127,7 +130,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const parts = sharedFor(PARTS_AGE_MS, () => partsOf(context));
   return {
     catalog,
-    data: new DataService(bytes, new ImageFileService(filesOf(config, context), reading)),
+    data: new DataService(bytes, new ImageFileService(filesOf(config, context, copier), reading)),
     node: new NodeService({
       ...{ nodeId: self.nodeId, site: config.node.site, version: packageVersion(), startedAtMs, parts },
       info: serviceInfoOf(config, stores),
@@ -152,6 +155,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       await nodeCache?.close();
       await authenticator.close();
       await digester.close();
+      await copier.close();
       await role.close();
     },
   };
@@ -199,8 +203,8 @@ function contextOf(config: Config, parts: ContextParts): DataContext & { readonl
   };
 }
 
-function filesOf(config: Config, data: DataContext): MaterializeContext {
-  return { data, targets: createTargetFiles(config.materialize.roots), runs: new SharedRuns() };
+function filesOf(config: Config, data: DataContext, copier: UnitCopier): MaterializeContext {
+  return { data, targets: createTargetFiles(config.materialize.roots, copier), runs: new SharedRuns() };
 }
 
 function recoverOrWarn(context: DataContext): Promise<void> {

@@ -120,8 +120,12 @@ export function verifyUnit(
   if (!Number.isInteger(unitIndex) || unitIndex < 0 || unitIndex >= map.unitIsZero.length) return false;
   const lengthBytes = Math.min(UNIT_BYTES, map.sizeBytes - unitIndex * UNIT_BYTES);
   if (bytes.length !== lengthBytes) return false;
-  const expected = map.unitDigests.subarray(unitIndex * DIGEST_BYTES, (unitIndex + 1) * DIGEST_BYTES);
-  return Buffer.compare(digest(bytes), expected) === 0;
+  return Buffer.compare(digest(bytes), digestOfUnit(map, unitIndex)) === 0;
+}
+
+/** BLAKE3 of a unit that the map has. */
+export function digestOfUnit(map: FileMap, unitIndex: number): Uint8Array {
+  return map.unitDigests.subarray(unitIndex * DIGEST_BYTES, (unitIndex + 1) * DIGEST_BYTES);
 }
 
 function decodeHeader(source: Buffer): { objectSizeBytes: number; unitCount: number } {

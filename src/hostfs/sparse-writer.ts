@@ -1,13 +1,10 @@
 import type { FileHandle } from 'node:fs/promises';
 import { MIB } from '../base/units.js';
 import { flushInTurn } from './flush-turns.js';
+import { dataRunsOf } from './sparse-runs.js';
 
-/** Zero runs are looked for in pieces of this size, aligned in the file (DESIGN §5, "Full image"). */
-const PIECE_BYTES = 64 * 1024;
 /** After so many written bytes a flush starts in the background, so that the end is not one long fsync. */
 const FLUSH_EVERY_BYTES = 32 * MIB;
-
-const ZEROS = Buffer.alloc(PIECE_BYTES);
 
 /**
  * Writes a stream to the end of a file and leaves pieces of zeros out: what was never written reads as zero. Errors are those of
@@ -35,30 +32,18 @@ export class SparseWriter {
 
   /** Appends the chunk; its memory is free again when the promise resolves. */
   async write(chunk: Uint8Array): Promise<void> {
-    await this.#writeSparse(chunk, this.#sizeBytes);
+    const offsetBytes = this.#sizeBytes;
+    for (const { start, end } of dataRunsOf(chunk, offsetBytes))
+      await this.#writeAt(chunk.subarray(start, end), offsetBytes + start);
     this.#sizeBytes += chunk.length;
     await this.#flushWhenDue();
   }
 
-  /** Writes the chunk at an offset, which lets several be written at a time; the file then ends behind the last of them. */
-  async writeAt(chunk: Uint8Array, offsetBytes: number): Promise<void> {
-    await this.#writeSparse(chunk, offsetBytes);
-    this.#sizeBytes = Math.max(this.#sizeBytes, offsetBytes + chunk.length);
+  /** Counts what somebody else wrote to the file; it then ends at `endBytes` or behind. */
+  async wrote(lengthBytes: number, endBytes: number): Promise<void> {
+    this.#unflushedBytes += lengthBytes;
+    this.#sizeBytes = Math.max(this.#sizeBytes, endBytes);
     await this.#flushWhenDue();
-  }
-
-  async #writeSparse(chunk: Uint8Array, startBytes: number): Promise<void> {
-    let runStart = 0;
-    let offset = 0;
-    while (offset < chunk.length) {
-      const pieceEnd = Math.min(chunk.length, offset + PIECE_BYTES - ((startBytes + offset) % PIECE_BYTES));
-      if (isZero(chunk, offset, pieceEnd)) {
-        await this.#writeAt(chunk.subarray(runStart, offset), startBytes + runStart);
-        runStart = pieceEnd;
-      }
-      offset = pieceEnd;
-    }
-    await this.#writeAt(chunk.subarray(runStart), startBytes + runStart);
   }
 
   async #flushWhenDue(): Promise<void> {
@@ -111,8 +96,4 @@ export class SparseWriter {
       this.#flushError = error instanceof Error ? error : new Error('flush failed', { cause: error });
     });
   }
-}
-
-function isZero(bytes: Uint8Array, start: number, end: number): boolean {
-  return bytes[start] === 0 && ZEROS.compare(bytes, start, end, 0, end - start) === 0;
 }

@@ -2,10 +2,14 @@ import { spawn } from 'node:child_process';
 import { link, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TargetFile } from '../application/ports/target-files.js';
 import { startTimeOf } from '../hostfs/process-start-time.js';
+import { createUnitCopier } from '../workers/copy/unit-copier.js';
 import { createTargetFiles } from './target-files.js';
+
+const copier = createUnitCopier();
+afterAll(() => copier.close());
 
 const OPTIONS = { overwrite: false, flush: false };
 let folder: string;
@@ -20,7 +24,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const open = () => createTargetFiles([folder]).open({ kind: 'path', path: join(folder, 'disk') });
+const open = () => createTargetFiles([folder], copier).open({ kind: 'path', path: join(folder, 'disk') });
 
 async function fill(file: TargetFile): Promise<void> {
   const part = await file.openPart();

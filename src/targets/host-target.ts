@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { copyFile, type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { PartialFile, PublishOptions, TargetFile } from '../application/ports/target-files.js';
+import type { UnitCopier } from '../application/ports/unit-copier.js';
 import { ServiceError } from '../base/service-error.js';
 import { flushInTurn } from '../hostfs/flush-turns.js';
 import { errnoOf, wrappingFsErrors } from '../hostfs/fs-error.js';
@@ -18,6 +19,12 @@ const LINKED_MODE = 0o444;
 /** What the kernel answers when two files cannot share blocks, or have no common file system. */
 const UNFIT = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM', 'EMLINK', 'EACCES']);
 
+export interface TargetParts {
+  /** Opens what the path of the folder leads to by then. */
+  readonly again: () => Promise<HeldFolder>;
+  readonly copier: UnitCopier;
+}
+
 /** A file in a folder that is held open. */
 export class HostTarget implements TargetFile {
   readonly id: string;
@@ -25,22 +32,24 @@ export class HostTarget implements TargetFile {
   readonly #folder: HeldFolder;
   readonly #names: TargetPath;
   readonly #openAgain: () => Promise<HeldFolder>;
+  readonly #copier: UnitCopier;
   #linked = false;
   /** The partial file that was made or opened here. */
   #part: string | undefined;
   #lock: Promise<PartLock> | undefined;
 
-  private constructor(folder: HeldFolder, names: TargetPath, parts: { id: string; again: () => Promise<HeldFolder> }) {
+  private constructor(folder: HeldFolder, names: TargetPath, parts: TargetParts & { id: string }) {
     this.id = parts.id;
     this.path = names.path;
     this.#folder = folder;
     this.#names = names;
     this.#openAgain = parts.again;
+    this.#copier = parts.copier;
   }
 
-  /** Takes over the folder. `again` opens what its path leads to by then. */
-  static async in(folder: HeldFolder, names: TargetPath, again: () => Promise<HeldFolder>): Promise<HostTarget> {
-    return new HostTarget(folder, names, { id: `${await idOf(folder)}/${names.name}`, again });
+  /** Takes over the folder. */
+  static async in(folder: HeldFolder, names: TargetPath, parts: TargetParts): Promise<HostTarget> {
+    return new HostTarget(folder, names, { ...parts, id: `${await idOf(folder)}/${names.name}` });
   }
 
   async checkFree({ overwrite }: Pick<PublishOptions, 'overwrite'>): Promise<void> {
@@ -93,7 +102,7 @@ export class HostTarget implements TargetFile {
       await this.#hold();
       const part = (await openOwn(this.#partPath)) ?? (await this.#newPart());
       this.#part = await idOf(part);
-      return HostPart.of(part, this.path);
+      return HostPart.of(part, this.path, this.#copier);
     });
   }
 

@@ -1,5 +1,6 @@
 import { mkdir, realpath, rmdir } from 'node:fs/promises';
 import type { TargetFile, TargetFiles } from '../application/ports/target-files.js';
+import type { UnitCopier } from '../application/ports/unit-copier.js';
 import { ServiceError } from '../base/service-error.js';
 import { errnoOf, wrapFsError } from '../hostfs/fs-error.js';
 import { HeldFolder } from '../hostfs/held-folder.js';
@@ -9,13 +10,13 @@ import { type TargetPath, targetPathOf } from './target-path.js';
 const NEW_FOLDER_MODE = 0o755;
 
 /** Files beneath these folders of the host, which must be absolute paths. */
-export function createTargetFiles(roots: readonly string[]): TargetFiles {
+export function createTargetFiles(roots: readonly string[], copier: UnitCopier): TargetFiles {
   return {
     async open(place): Promise<TargetFile> {
       const path = targetPathOf(place, roots);
       const folder = await openFolderOf(path);
       try {
-        return await HostTarget.in(folder, path, () => openFolderOf(path));
+        return await HostTarget.in(folder, path, { again: () => openFolderOf(path), copier });
       } catch (error) {
         await folder.close();
         throw wrapFsError(error, `${path.path}: looking at its folder`);

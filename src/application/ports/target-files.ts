@@ -1,5 +1,6 @@
 /** The port to files of the host that images are put into. */
 import type { ByteRange } from './image-store.js';
+import type { CopiedUnit } from './unit-copier.js';
 
 /** Where a file goes: its path, or the base file of an image in the cache of Nova's instances there. */
 export type TargetPlace =
@@ -43,6 +44,12 @@ export interface TargetFile {
   close(): Promise<void>;
 }
 
+export interface CopyOptions {
+  /** Told of those that were taken over, a few at a time. */
+  copied(units: readonly CopiedUnit[]): void;
+  readonly signal: AbortSignal;
+}
+
 export interface PartialFile {
   /** As it was found. */
   readonly sizeBytes: number;
@@ -55,15 +62,10 @@ export interface PartialFile {
   /** Appends; the chunk's memory is free again when the promise resolves. Zeros become holes. */
   write(chunk: Uint8Array): Promise<void>;
   /**
-   * Takes over these ranges of the file at the URL, each of 1 MiB at most, several at a time, if `accepts` says so of their bytes;
-   * false: it did not, or the file ends before. Appending goes on behind the last one.
+   * Takes over these units of the file at the URL, in order or nearly; false: there is no such file, or one of them is not what it
+   * should be. Appending goes on behind the last one.
    */
-  copyFrom(
-    fileUrl: string,
-    ranges: Iterable<ByteRange>,
-    accepts: (bytes: Uint8Array, range: ByteRange) => boolean,
-    signal: AbortSignal,
-  ): Promise<boolean>;
+  copyFrom(fileUrl: string, units: Iterable<CopiedUnit>, options: CopyOptions): Promise<boolean>;
   /** Appends zeros. */
   skip(lengthBytes: number): void;
   /** Sets the size to what was appended. */
