@@ -91,8 +91,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
   const uploads = new RunningUploads();
   const { self, open } = selfOf(config, { stores, uploads, log });
   const role = await openRole(self);
-  const statements = role.statements === null ? {} : { statements: role.statements };
-  const authenticator = await createAuthenticator(config.auth, { clock, log, ...statements });
+  const authenticator = await createAuthenticator(config.auth, { clock, log, statements: role.statements });
   const digester = createDigester();
   const copier = createUnitCopier();
   const context = contextOf(config, { role, self, stores, cache, uploads, digester, log });
@@ -154,8 +153,7 @@ export async function createNodeServices(config: Config, log: Log, openRole: Ope
       await careful.close();
       await nodeCache?.close();
       await authenticator.close();
-      await digester.close();
-      await copier.close();
+      await Promise.all([digester.close(), copier.close()]);
       await role.close();
     },
   };

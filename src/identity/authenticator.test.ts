@@ -20,7 +20,10 @@ beforeEach(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function make(...modes: ('none' | 'token')[]): Promise<Authenticator> {
-  return createAuthenticator({ modes, token: { file }, keystone: null }, { clock, log: { warn: () => undefined } });
+  return createAuthenticator(
+    { modes, token: { file }, keystone: null },
+    { clock, log: { warn: () => undefined }, statements: null },
+  );
 }
 
 const given = (fields: Partial<Credentials>): Credentials => ({ listener: 'tcp', ...fields });

@@ -24,8 +24,8 @@ export interface AuthOptions {
 export interface AuthDependencies {
   readonly clock: Clock;
   readonly log: { warn(facts: object, message: string): void };
-  /** What other nodes say of their callers is believed by these; absent: a node on its own, which believes none. */
-  readonly statements?: StatementChecks;
+  /** What other nodes say of their callers is believed by these; null: a node on its own, which believes none. */
+  readonly statements: StatementChecks | null;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface AuthDependencies {
  */
 export async function createAuthenticator(options: AuthOptions, deps: AuthDependencies): Promise<Authenticator> {
   const own = await createModes(options, deps);
-  const verifier = deps.statements === undefined ? undefined : new StatementVerifier(deps.statements);
+  const verifier = deps.statements === null ? undefined : new StatementVerifier(deps.statements);
   return {
     async authenticate(credentials) {
       const { statement } = credentials;

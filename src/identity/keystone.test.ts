@@ -47,7 +47,11 @@ describe.skipIf(!hasKeystone())('mode keystone with a real Keystone', () => {
           outageTtlMs: 3_600_000,
         },
       },
-      { clock: { nowMs: () => nowMs }, log: { warn: (_facts, message) => void warnings.push(message) } },
+      {
+        clock: { nowMs: () => nowMs },
+        log: { warn: (_facts, message) => void warnings.push(message) },
+        statements: null,
+      },
     );
     open.push(made);
     return made;

@@ -46,7 +46,7 @@ export interface TargetFile {
 
 export interface CopyOptions {
   /** Told of those that were taken over, a few at a time. */
-  copied(units: readonly CopiedUnit[]): void;
+  readonly copied: (units: readonly CopiedUnit[]) => void;
   readonly signal: AbortSignal;
 }
 

@@ -2,23 +2,11 @@
 import '../../hostfs/readable-stacks.js';
 import { readSync, writeSync } from 'node:fs';
 import os from 'node:os';
-import type { CopiedUnit, CopiedUnits } from '../../application/ports/unit-copier.js';
 import { UNIT_BYTES } from '../../base/units.js';
 import { errnoOf } from '../../hostfs/fs-error.js';
 import { dataRunsOf } from '../../hostfs/sparse-runs.js';
 import { unitDigest } from '../digest/unit-digest.js';
-
-export interface CopyTask {
-  readonly from: number;
-  readonly to: number;
-  readonly units: readonly CopiedUnit[];
-}
-
-/** An error that crosses threads loses its code. */
-export interface CopyFailure {
-  readonly code: string;
-  readonly message: string;
-}
+import type { CopyAnswer, CopyTask } from './copy-protocol.js';
 
 /**
  * A call writes no more than this. For longer ones ext4 takes larger pages for its cache, and in a guest whose free memory went back
@@ -33,7 +21,7 @@ if (process.platform === 'linux') os.setPriority(0, NICENESS);
 
 const buffer = Buffer.allocUnsafeSlow(UNIT_BYTES);
 
-export default function copyUnits({ from, to, units }: CopyTask): CopiedUnits | CopyFailure {
+export default function copyUnits({ from, to, units }: CopyTask): CopyAnswer {
   let count = 0;
   let writtenBytes = 0;
   try {
@@ -55,7 +43,7 @@ export default function copyUnits({ from, to, units }: CopyTask): CopiedUnits | 
 }
 
 /** The bytes of the unit; undefined when they cannot be read or are others. */
-function readUnit(from: number, { offsetBytes, lengthBytes, digest }: CopiedUnit): Buffer | undefined {
+function readUnit(from: number, { offsetBytes, lengthBytes, digest }: CopyTask['units'][number]): Buffer | undefined {
   const bytes = buffer.subarray(0, lengthBytes);
   let read = 0;
   try {

@@ -80,7 +80,7 @@ describe('units of a file', () => {
     try {
       await from.write(Buffer.alloc(10, 7));
       const copying = copier.copy(from.fd, full.fd, unitsOf(Buffer.alloc(10)));
-      await expect(copying).rejects.toMatchObject({ code: 'ENOSPC', message: expect.stringContaining('ENOSPC') });
+      await expect(copying).rejects.toMatchObject({ code: 'ENOSPC', message: /ENOSPC/ });
     } finally {
       await full.close();
     }

@@ -1,15 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import type { Piscina } from 'piscina';
-import type { CopiedUnits, UnitCopier } from '../../application/ports/unit-copier.js';
+import type { UnitCopier } from '../../application/ports/unit-copier.js';
 import { ServiceError } from '../../base/service-error.js';
-import type { CopyFailure, CopyTask } from './copy.thread.js';
+import type { CopyAnswer, CopyTask } from './copy-protocol.js';
 
 /** One reads while another writes; more gain nothing, since writes to one file take turns. */
 const THREADS = 2;
 const IDLE_MS = 30_000;
 const QUEUE_LIMIT = 1000;
 
-type CopyPool = Piscina<CopyTask, CopiedUnits | CopyFailure>;
+type CopyPool = Piscina<CopyTask, CopyAnswer>;
 
 /** A pool of threads that starts with the first batch. */
 export function createUnitCopier(): UnitCopier {
@@ -38,7 +38,7 @@ export function createUnitCopier(): UnitCopier {
 
 async function openPool(): Promise<CopyPool> {
   const { Piscina: Pool } = await import('piscina');
-  return new Pool<CopyTask, CopiedUnits | CopyFailure>({
+  return new Pool<CopyTask, CopyAnswer>({
     filename: fileURLToPath(new URL('./copy.thread.js', import.meta.url)),
     minThreads: 0,
     maxThreads: THREADS,
