@@ -16,6 +16,8 @@ import type { ScrubState, ScrubStateFile } from './ports/scrub-state.js';
 const PAGE = 50;
 /** After a start, and after a failure. */
 const LATER_MS = 60_000;
+/** A pass notes where it is no oftener: what is noted holds all orphans. */
+const NOTE_EVERY_MS = 5000;
 /** Orphans are looked for twice in the time they are kept, but so seldom. */
 const SWEEP_SELDOM_MS = 12 * 60 * 60 * 1000;
 
@@ -50,6 +52,8 @@ export class Scrubber {
   readonly #pace: Pace;
   #state: ScrubState = { passStartedAtMs: 0, after: null, orphans: new Map() };
   #sweepDueMs = 0;
+  #noteDueMs = 0;
+  #isNoted = true;
   #counts = { objects: 0, bytes: 0, orphans: 0 };
   #passEndedAtMs: number | null = null;
   #running: Promise<void> = Promise.resolve();
@@ -77,6 +81,13 @@ export class Scrubber {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running;
+    if (!this.#isNoted)
+      await this.#save({}).catch((error: unknown) => {
+        this.#context.log.warn(
+          { err: error },
+          'how far the scrubber came is not noted, it does the last seconds again',
+        );
+      });
   }
 
   async #run(): Promise<void> {
@@ -131,13 +142,14 @@ export class Scrubber {
     if (begun === null) await this.#save({ passStartedAtMs: clock.nowMs(), after: '' });
     this.#passEndedAtMs = null;
     for (;;) {
+      this.#stop.signal.throwIfAborted();
       const { after } = this.#state;
       const from = after === null || after === '' ? undefined : after;
       const page = await catalog.read((reader) => reader.imagesAfter(from, PAGE));
-      for (const image of page) if (await this.#examine(image)) await this.#save({ after: image.id });
+      for (const image of page) if (await this.#examine(image)) await this.#note(image.id);
       const last = page.at(-1);
       if (last === undefined) break;
-      await this.#save({ after: last.id });
+      await this.#note(last.id);
     }
     this.#passEndedAtMs = clock.nowMs();
     await this.#save({ after: null });
@@ -187,8 +199,17 @@ export class Scrubber {
     await this.#pace.take(bytes);
   }
 
+  /** The pass has done the images up to this one. */
+  async #note(after: ImageId): Promise<void> {
+    this.#state = { ...this.#state, after };
+    this.#isNoted = false;
+    if (this.#context.timer.elapsedMs() >= this.#noteDueMs) await this.#save({});
+  }
+
   async #save(changes: Partial<ScrubState>): Promise<void> {
     this.#state = { ...this.#state, ...changes };
     await this.#context.state.save(this.#state);
+    this.#isNoted = true;
+    this.#noteDueMs = this.#context.timer.elapsedMs() + NOTE_EVERY_MS;
   }
 }
