@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
 import { errnoOf } from '../hostfs/fs-error.js';
@@ -16,15 +16,16 @@ export interface DataLock {
 export function lockDataFolder(dataDir: string): DataLock {
   makeFolder(resolve(dataDir));
   const file = join(dataDir, 'oriel.lock');
-  const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}\n`;
+  const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}`;
   for (let tries = 0; tries < 2; tries += 1) {
     try {
-      writeFileSync(file, mine, { flag: 'wx' });
+      // A symbolic link to nowhere is made at once, and needs no room for data: a node starts on a full disk, to serve reads.
+      symlinkSync(mine, file);
       return { release: () => rmSync(file, { force: true }) };
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
-    const holder = readFileSync(file, 'utf8');
+    const holder = holderIn(file);
     if (runs(holder))
       throw new ServiceError(
         'STATE_CONFLICT',
@@ -33,6 +34,19 @@ export function lockDataFolder(dataDir: string): DataLock {
     rmSync(file, { force: true });
   }
   throw new ServiceError('STATE_CONFLICT', `another node is starting on the data folder ${dataDir}`);
+}
+
+/** Who has the lock; empty: it was released meanwhile. */
+function holderIn(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT') return '';
+    // Locks of 0.1 were files.
+    if (code === 'EINVAL') return readFileSync(file, 'utf8');
+    throw error;
+  }
 }
 
 function runs(holder: string): boolean {

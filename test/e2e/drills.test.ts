@@ -3,7 +3,9 @@
  * copy, and of an edge that is started again while it is cut off. The disks are small file systems in memory, mounted in a
  * mount namespace of the node's own, which ends with it; the test sees them through /proc/PID/root.
  */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,6 +15,7 @@ import { startCluster, type TestCluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
 import type { TestNode } from '../support/node.js';
 import type { RestAnswer, RestClient } from '../support/rest-client.js';
+import { tempFolder } from '../support/temp-folder.js';
 import { hasTool } from '../support/tool.js';
 
 const MIB = 1024 * 1024;
@@ -39,8 +42,8 @@ function inside(node: TestNode): string {
 }
 
 /** Fills the file system to the last byte; returns what frees the space again. */
-function fill(folder: string): () => void {
-  const file = path.join(folder, 'filler');
+function fill(folder: string, name = 'filler'): () => void {
+  const file = path.join(folder, name);
   const descriptor = openSync(file, 'w');
   try {
     for (const size of [MIB, 4096, 1]) fillBy(descriptor, Buffer.alloc(size, 1));
@@ -70,6 +73,67 @@ function createBig(rest: RestClient, name: string): Promise<RestAnswer> {
   const text = randomBytes(20_000).toString('hex');
   return rest.call('POST', '/v2/images', JSON.stringify({ name, text, ...FORMATS }), JSON_TYPE);
 }
+
+/** Keeps a small file system at the folder, in a mount namespace that outlives the nodes which run in it. */
+async function keptFileSystem(
+  folder: string,
+): Promise<{ inside: string; wrapper: readonly string[]; end: () => void }> {
+  const script = 'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && echo mounted && exec sleep infinity';
+  const holder = spawn('unshare', [UNSHARE, 'sh', '-c', script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(holder.stdout, 'data');
+  const pid = String(holder.pid);
+  const user = UNSHARE === '-m' ? [] : ['-U', '--preserve-credentials'];
+  return {
+    inside: path.join('/proc', pid, 'root', folder),
+    wrapper: ['nsenter', '-t', pid, ...user, '-m', '--'],
+    end: () => holder.kill('SIGKILL'),
+  };
+}
+
+describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
+  let root: Awaited<ReturnType<typeof tempFolder>>;
+  let disk: Awaited<ReturnType<typeof keptFileSystem>>;
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    root = await tempFolder('full-edge');
+    disk = await keptFileSystem(root.path);
+    cluster = await startCluster(1, {
+      nodeOptions: (node) => (node === 0 ? { wrapper: disk.wrapper, args: ['--data', root.path] } : {}),
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await cluster.stop();
+    disk.end();
+    await root.remove();
+  }, 60_000);
+
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'after %s answers reads, says why its copy is old, and catches up',
+    async (how) => {
+      const { id } = await at(cluster, 0).create({ name: how, ...FORMATS });
+      const reads = async (): Promise<RestAnswer> => at(cluster, 0).call('GET', `/v2/images/${id}`);
+      await eventually(reads, ({ status }) => status === 200);
+      const free = fill(disk.inside);
+      try {
+        await cluster.edges[0]?.kill(how);
+        // What the end of the node left room for.
+        const freeMore = fill(disk.inside, 'more');
+        await cluster.startEdge(0);
+        expect((await reads()).status).toBe(200);
+        await eventually(
+          async () => (await at(cluster, 0).call('GET', '/readyz')).text,
+          (text) => text.includes('its disk is full'),
+        );
+        freeMore();
+      } finally {
+        free();
+      }
+      await eventually(reads, ({ headers }) => Number(headers.get('oriel-staleness-ms')) < 3000);
+      expect((await at(cluster, 0).create({ name: 'after', ...FORMATS })).id).toBeDefined();
+    },
+  );
+});
 
 describe.skipIf(!canMount)('a full disk in a cluster', () => {
   let cluster: TestCluster;

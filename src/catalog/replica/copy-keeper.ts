@@ -84,7 +84,7 @@ export class CopyKeeper implements SyncListener {
     await this.#generations.removeAllBut([generation]);
     const problem = generation === 0 ? 'this node has none yet' : this.#openCopy(generation);
     if (problem === undefined) {
-      await this.#generations.record(generation, this.#highest);
+      await this.#noted(this.#generations.record(generation, this.#highest));
       this.#target = generation;
       this.#trouble = 'it has not been synced since the start';
       this.#sync.follow(this.#generations.pathOf(generation));
@@ -142,7 +142,15 @@ export class CopyKeeper implements SyncListener {
     await this.#work;
     await this.#reads?.close();
     // The position of one that is not synced any more must not hide what it lacks.
-    if (this.#reads?.generation === this.#target) await this.#generations.settle(this.#highest);
+    if (this.#reads?.generation === this.#target) await this.#noted(this.#generations.settle(this.#highest));
+  }
+
+  /** What is noted of a position lets the next start see what the copy has lost since; a full disk must not end the reads for it. */
+  async #noted(writing: Promise<void>): Promise<void> {
+    await writing.catch((error: unknown) => {
+      const position = positionText(this.#highest);
+      this.#log.warn({ problem: messageOf(error), position }, 'catalog: the position of the replica is not noted');
+    });
   }
 
   /** Opens the generation for reads and tells what keeps the sync from bringing it forward, if anything does. */
