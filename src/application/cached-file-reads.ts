@@ -33,7 +33,8 @@ interface FileParts {
   readonly context: ReadingContext;
   readonly file: CachedFile;
   readonly map: FileMap;
-  readonly mapSha256: string;
+  /** Of what is in memory of it: another one of the same image has to keep its units itself. */
+  readonly windowName: string;
   readonly window: UnitWindow;
   readonly counts: CacheCounts;
 }
@@ -53,6 +54,11 @@ export class CachedFileReads implements FetchTarget {
 
   constructor(parts: FileParts) {
     this.#parts = parts;
+  }
+
+  /** Who begins to read now does so by way of another one. */
+  get isRemoved(): boolean {
+    return this.#parts.file.isRemoved;
   }
 
   /** Whether the unit is here, or is being written. */
@@ -118,7 +124,7 @@ export class CachedFileReads implements FetchTarget {
   }
 
   #nameOf(unitIndex: number): string {
-    return `${this.#parts.mapSha256} ${unitIndex}`;
+    return `${this.#parts.windowName} ${unitIndex}`;
   }
 
   #load(unitIndex: number, reader: FileReader): Promise<Uint8Array | undefined> {

@@ -292,6 +292,20 @@ describe('reads by way of the cache', () => {
     });
   });
 
+  it('are kept anew when the image was taken out of the cache under a reader', async () => {
+    let removed = false;
+    await readWhole({}, async () => {
+      if (removed) return;
+      removed = true;
+      await cache.remove(image.id);
+      await reads.fill([way], { image, data, signal: new AbortController().signal });
+      expect(cache.heldBytes).toBe(SIZE);
+    });
+    await readWhole();
+    expect(reads.counts.hits).toBe(1);
+    expect(cache.heldBytes).toBe(SIZE);
+  });
+
   it('are not for data without a map, nor for what a file store of this node has', () => {
     expect(reads.takes([way], data)).toBe(true);
     expect(reads.takes([], data)).toBe(true);

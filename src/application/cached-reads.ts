@@ -22,8 +22,10 @@ export class CachedReads {
   readonly #context: ReadingContext;
   readonly #cache: ImageCache;
   readonly #window = new UnitWindow();
+  #opened = 0;
   /** Those that are being read, by the digest of their map and their image. */
   readonly #files = new Map<string, Promise<CachedFileReads>>();
+  readonly #openings = new WeakMap<CachedFileReads, Promise<CachedFileReads>>();
 
   constructor(context: ReadingContext, cache: ImageCache) {
     this.#context = context;
@@ -115,6 +117,8 @@ export class CachedReads {
       opening.catch(() => this.#files.delete(name));
     }
     const file = await opening;
+    this.#openings.set(file, opening);
+    if (file.isRemoved && this.#files.get(name) === opening) this.#files.delete(name);
     // It may have been closed by its last reader meanwhile.
     if (this.#files.get(name) !== opening) return this.#enter({ identity, map, name });
     file.readers += 1;
@@ -123,15 +127,15 @@ export class CachedReads {
 
   async #open(identity: CachedIdentity, map: FileMap): Promise<CachedFileReads> {
     const file = await this.#cache.open(identity, () => encodeFileMap(map).bytes);
-    const { mapSha256 } = identity;
+    this.#opened += 1;
     const shared = { context: this.#context, window: this.#window, counts: this.counts };
-    return new CachedFileReads({ ...shared, file, map, mapSha256 });
+    return new CachedFileReads({ ...shared, file, map, windowName: String(this.#opened) });
   }
 
   async #leave({ name }: CacheSource, file: CachedFileReads): Promise<void> {
     file.readers -= 1;
     if (file.readers > 0) return;
-    this.#files.delete(name);
+    if (this.#files.get(name) === this.#openings.get(file)) this.#files.delete(name);
     if (this.#files.size === 0) this.#window.clear();
     await file.close().catch((error: unknown) => {
       this.#context.log.warn({ err: error }, 'what the cache knows of an image is not written');

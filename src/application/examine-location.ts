@@ -39,7 +39,8 @@ export async function examineLocation(
   if (store === undefined) return undefined;
   const found = await withIdleLimit(store.stat(location.key), context);
   if (found?.sizeBytes !== data.sizeBytes) return 'missing';
-  if (data.fileMap === null || !examination.whole) return 'whole';
+  // A look at the size alone says nothing of a mark that tells of the bytes.
+  if (data.fileMap === null || !examination.whole) return location.damage === 'damaged' ? undefined : 'whole';
   try {
     if (!(await isMapWhole(context, { store, location, fileMap: data.fileMap }, examination))) return 'damaged';
     const map = await context.maps.of(data);

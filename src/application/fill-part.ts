@@ -9,6 +9,7 @@ import type { ReadableData } from './open-download.js';
 import type { ImageStore } from './ports/image-store.js';
 import type { PartialFile, TargetFile } from './ports/target-files.js';
 import type { CopiedUnit } from './ports/unit-copier.js';
+import { withIdleLimit } from './idle-limit.js';
 import { readLocations, type ReadingContext } from './read-locations.js';
 import type { RunControl } from './shared-runs.js';
 import { unitsOf } from './unit-stream.js';
@@ -60,20 +61,40 @@ async function shareObject(
 ): Promise<Filled['way'] | undefined> {
   const { source, target, options } = filling;
   for (const { location, through } of source.order()) {
-    const store = through === 'store' ? context.stores.get(location.storeId) : undefined;
-    if (store?.type !== 'file' || (await store.stat(location.key))?.sizeBytes !== source.data.sizeBytes) continue;
-    const url = store.url(location.key);
-    // The version before the blocks are shared, since what is verified later must be what they were then.
-    let version = await store.versionOf?.(location.key);
+    const object = through === 'store' ? await lookAt(context, filling, location) : undefined;
+    if (object === undefined) continue;
+    const url = object.store.url(location.key);
     const reflinked = await target.reflink(url);
     const linked = !reflinked && options.hardLink && (await target.hardLink(url));
     if (!reflinked && !linked) continue;
-    // A second name changes the times of the object.
-    if (linked) version = await store.versionOf?.(location.key);
-    if (await isVerified(context, filling, { store, location, version, map })) return linked ? 'hard-link' : 'reflink';
+    // The version before the blocks were shared, since what is verified later must be what they were then. But a second name changes
+    // the times of the object.
+    const version = linked ? (await lookAt(context, filling, location))?.version : object.version;
+    if (await isVerified(context, filling, { ...object, location, version, map }))
+      return linked ? 'hard-link' : 'reflink';
     await target.removePart();
   }
   return undefined;
+}
+
+/** The object in a file store of this node, if it is there as it should be. A store that cannot be read is not the only place. */
+async function lookAt(
+  context: ReadingContext,
+  { source, control }: Filling,
+  location: Location,
+): Promise<{ readonly store: ImageStore; readonly version: string | undefined } | undefined> {
+  const store = context.stores.get(location.storeId);
+  if (store?.type !== 'file') return undefined;
+  try {
+    const found = await withIdleLimit(store.stat(location.key), context);
+    if (found?.sizeBytes !== source.data.sizeBytes) return undefined;
+    const version = await (store.versionOf && withIdleLimit(store.versionOf(location.key), context));
+    return { store, version };
+  } catch (error) {
+    control.signal.throwIfAborted();
+    context.log.warn({ err: error, imageId: source.image.id, location: location.id }, 'object not readable as a file');
+    return undefined;
+  }
 }
 
 interface StoredObject {
@@ -86,9 +107,10 @@ interface StoredObject {
 /** Verifies what was not verified yet of an object, and that it is still the same at the end. */
 async function isVerified(
   context: ReadingContext,
-  { source, control }: Filling,
-  { store, location, version, map }: StoredObject,
+  filling: Filling,
+  { location, version, map }: StoredObject,
 ): Promise<boolean> {
+  const { source, control } = filling;
   const { image, data } = source;
   if (version === undefined || data.fileMap === null) return false;
   const flags = context.verified.of(checkedFileName(location, version, data.fileMap.sha256), map.unitIsZero.length);
@@ -111,7 +133,7 @@ async function isVerified(
       return false;
     }
   }
-  return (await store.versionOf?.(location.key)) === version;
+  return (await lookAt(context, filling, location))?.version === version;
 }
 
 /** Goes on behind what an earlier call left, as far as that is right; zeros are neither read nor written. */
@@ -149,11 +171,11 @@ async function copyObject(context: ReadingContext, filling: Filling, { part, map
   const { source, control } = filling;
   const { data, image } = source;
   const [first] = source.order();
-  const store = first?.through === 'store' ? context.stores.get(first.location.storeId) : undefined;
-  if (first === undefined || data.fileMap === null || store?.type !== 'file') return false;
+  if (first?.through !== 'store' || data.fileMap === null) return false;
   const { location } = first;
-  const version = await store.versionOf?.(location.key);
-  if (version === undefined || (await store.stat(location.key))?.sizeBytes !== data.sizeBytes) return false;
+  const object = await lookAt(context, filling, location);
+  if (object?.version === undefined) return false;
+  const { store, version } = object;
   const flags = context.verified.of(checkedFileName(location, version, data.fileMap.sha256), map.unitIsZero.length);
   const verified: number[] = [];
   let doneBytes = fromBytes;
@@ -166,7 +188,7 @@ async function copyObject(context: ReadingContext, filling: Filling, { part, map
   const units = dataUnits(map, { fromBytes, flags });
   const isRight = await part.copyFrom(store.url(location.key), units, { copied, signal: control.signal });
   // What was read is of the file whose units were checked only if it is still the same.
-  if (!isRight || (await store.versionOf?.(location.key)) !== version) {
+  if (!isRight || (await lookAt(context, filling, location))?.version !== version) {
     context.log.warn(
       { imageId: image.id, location: location.id },
       'object not copied as a file, reading it unit by unit',

@@ -2,7 +2,8 @@ import { failedWith, ServiceError } from '../base/service-error.js';
 import { type Caller, isAdmin } from '../domain/caller.js';
 import type { ExpectedData, FoundLocation } from '../domain/location-change.js';
 import { dataOf, type Image } from '../domain/image.js';
-import type { Location } from '../domain/location.js';
+import { isUnread } from '../domain/digested-data.js';
+import type { FileMapRef, Location } from '../domain/location.js';
 import { parseLocationUrl, refusedUrl } from '../domain/location-url.js';
 import { exceeds } from '../domain/limits.js';
 import { isService } from '../domain/policy.js';
@@ -117,6 +118,13 @@ export function hashEffects(
   candidate: FoundLocation | null,
 ): readonly Effect[] {
   return secureHash ? [{ kind: 'put-work', work: { nodeId, kind: 'hash', imageId, candidate } }] : [];
+}
+
+/** The same for what is left of an image whose map went with a location. */
+export function unmappedEffects(node: HashingNode, before: Image, after: Image): readonly Effect[] {
+  const mapOf = (image: Image): FileMapRef | null => dataOf(image)?.fileMap ?? null;
+  const isUnmapped = mapOf(before) !== null && mapOf(after) === null;
+  return isUnmapped && dataOf(after)?.locations.some(isUnread) === true ? hashEffects(node, before, null) : [];
 }
 
 /**

@@ -24,7 +24,9 @@ export interface ChangedImage {
   readonly garbage: readonly Garbage[];
 }
 
-/** The objects that go when the image loses locations. */
+/** The objects that go when the image loses locations; its map may outlive the one that it lay beside. */
 export function garbageBetween(before: Image, after: Image): readonly Garbage[] {
-  return objectsGone(dataOf(before)?.locations ?? [], dataOf(after)?.locations ?? []);
+  const { locations, fileMap } = dataOf(after) ?? { locations: [], fileMap: null };
+  const gone = objectsGone(dataOf(before)?.locations ?? [], locations);
+  return gone.filter(({ storeId, key }) => storeId !== fileMap?.storeId || key !== fileMap.key);
 }

@@ -14,6 +14,7 @@ import {
   findLocation,
   formatsToInspect,
   hashEffects,
+  unmappedEffects,
   type LocationContext,
   nameLocation,
 } from './find-location.js';
@@ -114,7 +115,8 @@ export async function removeFromStore(
       const changed = removeLocations(before, (location) => location.storeId === storeId);
       const after = { ...changed, version: before.version + 1, updatedAtMs: context.clock.nowMs() };
       garbage = garbageBetween(before, after);
-      return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage)] };
+      const work = unmappedEffects(context, before, after);
+      return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage), ...work] };
     },
   );
   return { image, garbage };

@@ -2,6 +2,7 @@ import { asObjectKey, asStoreId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
 import { type RangeRequest, resolveRange } from '../domain/byte-range.js';
 import type { DataContext } from './data-context.js';
+import { withIdleLimit } from './idle-limit.js';
 
 export interface OpenedObject {
   readonly sizeBytes: number;
@@ -16,7 +17,7 @@ export interface OpenedObject {
  * not what the catalog means. RANGE_INVALID.
  */
 export async function openObject(
-  context: Pick<DataContext, 'stores'>,
+  context: Pick<DataContext, 'stores' | 'timer' | 'storeIdleMs'>,
   request: {
     readonly storeId: string;
     readonly key: string;
@@ -27,7 +28,7 @@ export async function openObject(
 ): Promise<OpenedObject> {
   const key = asObjectKey(request.key);
   const store = context.stores.get(asStoreId(request.storeId));
-  const found = key === undefined ? undefined : await store?.stat(key);
+  const found = key === undefined || store === undefined ? undefined : await withIdleLimit(store.stat(key), context);
   if (key === undefined || store === undefined || found?.sizeBytes !== request.sizeBytes)
     throw new ServiceError('NOT_FOUND', 'This node has no such object.');
   const range = resolveRange(request.range, found.sizeBytes);

@@ -54,6 +54,8 @@ class Store implements ImageStore {
   /** By the test's clock, before the first chunk. */
   delayMs = 0;
   version: string | undefined;
+  /** The fault happens once. */
+  mends = false;
   fault: { readonly atByte: number; readonly how: 'stall' | 'error' | 'end' | 'damage' } | undefined;
 
   constructor(name: string) {
@@ -74,6 +76,7 @@ class Store implements ImageStore {
     for (let at = offsetBytes; at < offsetBytes + lengthBytes; at += 300_000) {
       const chunk = Buffer.from(object.subarray(at, Math.min(at + 300_000, offsetBytes + lengthBytes)));
       if (fault !== undefined && fault.atByte >= at && fault.atByte < at + chunk.length) {
+        if (this.mends) this.fault = undefined;
         if (fault.how === 'error') throw new ServiceError('UNAVAILABLE', 'gone');
         if (fault.how === 'end') return;
         if (fault.how === 'stall') await new Promise<never>(() => undefined);
@@ -83,7 +86,7 @@ class Store implements ImageStore {
     }
   }
 
-  versionOf = () => Promise.resolve(this.version);
+  versionOf = (): Promise<string | undefined> => Promise.resolve(this.version);
   put = () => Promise.reject(new Error('not in this test'));
   delete = () => Promise.resolve(false);
   capacity = () => Promise.resolve({ totalBytes: 0, freeBytes: 0 });
@@ -295,6 +298,56 @@ describe('data that the service did not store', () => {
     const damaged: ImageData = { ...unread, locations: [{ ...at('fast'), created: false, damage: 'damaged' }] };
     await expect(read(0, 5, damaged)).rejects.toMatchObject({ reason: 'DATA_CORRUPT' });
     expect(fast.reads).toBe(1);
+  });
+});
+
+describe('a read that breaks off', () => {
+  it('goes on at the only location, as long as that gives more', async () => {
+    const one: ImageData = { ...data, locations: [at('fast')] };
+    fast.fault = { atByte: 2 * UNIT_BYTES + 5, how: 'error' };
+    fast.mends = true;
+    expect(sha(await read(0, SIZE, one))).toBe(sha(BYTES));
+    expect(fast.reads).toBe(2);
+    fast.mends = false;
+    fast.fault = { atByte: 2 * UNIT_BYTES + 5, how: 'error' };
+    await expect(read(0, SIZE, one)).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+    // From the start, and once more from the unit that does not come.
+    expect(fast.reads).toBe(4);
+  });
+
+  it('does not go on with what may be another object: half of each would be neither', async () => {
+    const unmapped = (created: boolean): ImageData => ({
+      ...{ ...data, fileMap: null },
+      locations: [
+        { ...at('fast'), created: false },
+        { ...at('slow'), created },
+      ],
+    });
+    slow.objects.set(KEY, randomBytes(SIZE));
+    for (const created of [false, true]) {
+      fast.fault = { atByte: 2 * UNIT_BYTES + 5, how: 'error' };
+      await expect(read(0, SIZE, unmapped(created))).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
+      nowMs += 61_000;
+    }
+    expect(slow.reads).toBe(0);
+    // Of one that gave nothing yet any other will do.
+    fast.fault = { atByte: 0, how: 'error' };
+    expect(await read(0, 5, unmapped(false))).toHaveLength(5);
+    expect(slow.reads).toBe(1);
+  });
+});
+
+describe('a disk that hangs', () => {
+  it('is left for another location, before the read and in the middle of it', async () => {
+    const silent = (): Promise<never> => new Promise(() => undefined);
+    fast.versionOf = silent;
+    expect(sha(await read())).toBe(sha(BYTES));
+    expect([fast.reads, slow.reads]).toEqual([0, 1]);
+    nowMs += 61_000;
+    let asked = 0;
+    fast.versionOf = () => ((asked += 1) > 2 ? silent() : Promise.resolve('one'));
+    expect(sha(await read())).toBe(sha(BYTES));
+    expect([fast.reads, slow.reads]).toEqual([1, 2]);
   });
 });
 

@@ -12,6 +12,7 @@ import type { FailedLocations } from './failed-locations.js';
 import type { FileMaps } from './file-maps.js';
 import { type ReadingWay, sourceName, wayName } from './location-order.js';
 import type { Log } from './log.js';
+import { withIdleLimit } from './idle-limit.js';
 import { openReadable, type ReadableStores } from './object-reads.js';
 import type { ByteRange } from './ports/image-store.js';
 import type { SourceLatency } from './source-latency.js';
@@ -82,7 +83,7 @@ class LocationsRead {
   readonly #wanted: WantedData;
   readonly #map: Promise<FileMap | null>;
   readonly #failures: unknown[] = [];
-  /** Failures since the last byte came. */
+  /** Failures since the last byte came, but for the one of what had given it: that may go on when it is opened again. */
   #vain = 0;
   #nextIndex = 0;
   /** Where the next byte is that the reader gets. */
@@ -109,11 +110,11 @@ class LocationsRead {
     return offsetBytes + lengthBytes;
   }
 
-  /** Opens what is still wanted at the next location that can. */
-  async open(): Promise<OpenLocation> {
+  /** Opens what is still wanted at the next of these locations that can. */
+  async open(order = this.#order): Promise<OpenLocation> {
     for (;;) {
-      const way = this.#order[this.#nextIndex % Math.max(this.#order.length, 1)];
-      if (way === undefined || this.#vain >= this.#order.length || this.#failures.length >= FAILURES_MAX)
+      const way = order[this.#nextIndex % Math.max(order.length, 1)];
+      if (way === undefined || this.#vain >= order.length || this.#failures.length >= FAILURES_MAX)
         throw this.#verdict();
       this.#nextIndex += 1;
       const refusal = await this.#refusal(way.location);
@@ -161,12 +162,14 @@ class LocationsRead {
     let at = opened;
     try {
       while (this.#positionBytes < this.#endBytes) {
+        const fromBytes = this.#positionBytes;
         try {
           yield* this.#verified(at, map);
         } catch (error) {
           at.stop.abort();
           this.#failed(at.way, error);
-          at = await this.open();
+          if (this.#positionBytes > fromBytes) this.#vain = 0;
+          at = await this.open(this.#continuing(at.way, map));
         }
       }
     } finally {
@@ -174,12 +177,22 @@ class LocationsRead {
     }
   }
 
+  /**
+   * Where a read may go on. Without a map nothing tells whether another location has the same bytes, unless the service wrote both: half
+   * of one and half of another would be neither.
+   */
+  #continuing({ location }: ReadingWay, map: FileMap | null): readonly ReadingWay[] {
+    if (map !== null || this.#positionBytes === this.#wanted.range.offsetBytes) return this.#order;
+    return location.created ? this.#order.filter((way) => way.location.created) : [];
+  }
+
   async #checked({ location, through }: ReadingWay): Promise<CheckedFile | undefined> {
     const { fileMap, sizeBytes } = this.#wanted.data;
     // Without a map there is nothing to check by.
     if (fileMap === null || through === 'node') return undefined;
     const store = this.#context.stores.get(location.storeId);
-    const versionNow = async (): Promise<string | undefined> => store?.versionOf?.(location.key);
+    const versionNow = async (): Promise<string | undefined> =>
+      store?.versionOf === undefined ? undefined : withIdleLimit(store.versionOf(location.key), this.#context);
     const version = await versionNow();
     if (version === undefined) return undefined;
     const file = checkedFileName(location, version, fileMap.sha256);

@@ -12,6 +12,7 @@ import {
   findLocation,
   formatsToInspect,
   hashEffects,
+  unmappedEffects,
   lookUntil,
   type LocationContext,
   type NamedLocation,
@@ -43,7 +44,7 @@ export async function updateImage(
     const adds = changes.some((change) => change.field === 'location' && change.change.kind === 'add');
     if (adds) checkInspected(before, after, inspected);
     garbage = garbageBetween(before, after);
-    const work = adds ? hashEffects(context, before, null) : [];
+    const work = adds ? hashEffects(context, before, null) : unmappedEffects(context, before, after);
     return { image: after, effects: [{ kind: 'update-image', before, after }, ...garbageEffects(garbage), ...work] };
   });
   return { image, garbage };

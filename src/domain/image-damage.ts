@@ -38,5 +38,6 @@ export function withReplacement(image: Image, copy: ImageData, replaced: Locatio
   checkSame(image.id, data, copy);
   const { metadata } = replaced;
   const locations = data.locations.map((location) => (location.id === replaced.id ? { ...made, metadata } : location));
-  return { ...image, data: { ...data, locations, fileMap: mapLeft(data.fileMap, locations) ?? copy.fileMap } };
+  const fileMap = mapLeft(data.fileMap, { before: data.locations, left: locations }) ?? copy.fileMap;
+  return { ...image, data: { ...data, locations, fileMap } };
 }

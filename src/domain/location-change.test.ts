@@ -148,6 +148,30 @@ describe('removing', () => {
     expect(change(queued, { kind: 'remove', id: 'x' })).toBe('STATE_CONFLICT');
   });
 
+  it('never takes out the last that is good', () => {
+    const of = (...locations: readonly Location[]): Image => ({ ...active, data: { ...data, fileMap, locations } });
+    const damaged = { ...location('two'), damage: 'missing' as const };
+    expect(change(of(made('one', 'fast'), damaged), { kind: 'remove', id: 'one' })).toBe('FORBIDDEN');
+    expect(idsOf(change(of(made('one', 'fast'), damaged), { kind: 'remove', id: 'two' }))).toEqual(['one']);
+    const both = of({ ...made('one', 'fast'), damage: 'damaged' }, damaged);
+    expect(idsOf(change(both, { kind: 'remove', id: 'one' }))).toEqual(['two']);
+  });
+
+  it('keeps the map of what the service did not store, by itself', () => {
+    expect(change(active, { kind: 'remove', id: 'one' })).toMatchObject({
+      data: { locations: [{ id: 'two', digest: 'verified' }], fileMap: { ...fileMap, nodeId: 'n1' } },
+    });
+    // A map that went with its node leaves nothing to check by.
+    for (const fields of [{ nodeId: null }, { damage: 'missing' as const }]) {
+      const locations = [{ ...made('one', 'fast'), ...fields }, location('two')];
+      expect(change({ ...active, data: { ...data, fileMap, locations } }, { kind: 'remove', id: 'one' })).toMatchObject(
+        {
+          data: { locations: [{ id: 'two', digest: 'unverified' }], fileMap: null },
+        },
+      );
+    }
+  });
+
   it('makes garbage of what the service made for it, and of nothing else', () => {
     const before = [made('one', 'fast'), made('copy', 'slow'), location('two')];
     const keys = (left: readonly Location[]) =>
@@ -192,7 +216,6 @@ describe('removing', () => {
     ).toMatchObject({
       data: { fileMap: { storeId: 'slow', key: `${ID}/copy.map` } },
     });
-    expect(change(active, { kind: 'remove', id: 'one' })).toMatchObject({ data: { fileMap: null } });
     expect(mapPlaces(fileMap, locations).map(({ storeId, key }) => `${storeId} ${key}`)).toEqual([
       `fast ${ID}/one.map`,
       `slow ${ID}/copy.map`,

@@ -66,13 +66,16 @@ export function changeLocations(image: Image, change: LocationChange, context: L
   }
 }
 
-/** Takes locations out. STATE_CONFLICT: not active. FORBIDDEN: none would be left. */
+/** Takes locations out. STATE_CONFLICT: not active. FORBIDDEN: none would be left, or none that is good. */
 export function removeLocations(image: Image, gone: (location: Location) => boolean): Image {
   const data = activeData(image, 'removed');
   const left = data.locations.filter((location) => !gone(location));
   const locations = withHeirs(left, data.locations.filter(gone));
   if (locations.length === 0) throw lastLocation(image);
-  return withData(image, { ...data, locations, fileMap: mapLeft(data.fileMap, locations) });
+  const isGood = ({ damage }: Location): boolean => damage === undefined;
+  if (!locations.some(isGood) && data.locations.some(isGood)) throw lastGoodLocation(image);
+  const fileMap = mapLeft(data.fileMap, { before: data.locations, left: locations });
+  return withData(image, { ...data, locations: fileMap === null ? unread(data, locations) : locations, fileMap });
 }
 
 function addLocation(image: Image, found: FoundLocation, index: number | null, context: LocationRules): Image {
@@ -203,6 +206,19 @@ function withHeirs(left: readonly Location[], gone: readonly Location[]): readon
     const maker = gone.find((other) => other.created && isSameObject(other, location));
     return maker === undefined ? location : { ...location, nodeId: maker.nodeId, created: true };
   });
+}
+
+/** Nothing tells any more whether an object that the service did not make is still what was read there. */
+function unread({ fileMap }: ImageData, locations: readonly Location[]): readonly Location[] {
+  if (fileMap === null) return locations;
+  return locations.map((location) => (location.created ? location : { ...location, digest: 'unverified' }));
+}
+
+function lastGoodLocation({ id }: Image): ServiceError {
+  return new ServiceError(
+    'FORBIDDEN',
+    `Image ${id} keeps its last good location: the others are marked as damaged or missing. Have them repaired first (oriel image repair).`,
+  );
 }
 
 function lastLocation({ id }: Image): ServiceError {

@@ -71,13 +71,24 @@ export function mapPlaces(map: FileMapRef, locations: readonly Location[]): read
   return [{ nodeId: locations[0]?.nodeId ?? null, storeId: map.storeId, key: map.key }, ...beside];
 }
 
-/** The reference to the map when only these locations are left; null when no map is left either. */
-export function mapLeft(map: FileMapRef | null, left: readonly Location[]): FileMapRef | null {
+/**
+ * The reference to the map when only these locations are left: beside one of them, else where a location that goes has it, which it
+ * outlives. null when no map is left either.
+ */
+export function mapLeft(
+  map: FileMapRef | null,
+  { before, left }: { readonly before: readonly Location[]; readonly left: readonly Location[] },
+): FileMapRef | null {
   if (map === null || map.nodeId !== undefined) return map;
   const places = left.flatMap((location) => mapBeside(location) ?? []);
   if (places.some(({ storeId, key }) => storeId === map.storeId && key === map.key)) return map;
   const [place] = places;
-  return place === undefined ? null : { ...map, storeId: place.storeId, key: place.key };
+  if (place !== undefined) return { ...map, storeId: place.storeId, key: place.key };
+  // What is damaged or gone has hardly its map.
+  const good = before.filter(({ damage }) => damage === undefined).flatMap((location) => mapBeside(location) ?? []);
+  const own = good.find(({ storeId, key }) => storeId === map.storeId && key === map.key) ?? good[0];
+  if (own === undefined || own.nodeId === null) return null;
+  return { ...map, storeId: own.storeId, key: own.key, nodeId: own.nodeId };
 }
 
 /**

@@ -11,10 +11,10 @@ const caller = (...roles: readonly string[]): Caller => ({
   ...{ kind: 'user', userId: 'u', projectId: owner, roles: new Set(roles), serviceRoles: new Set() },
 });
 
-function location(id: string, damage?: Location['damage']): Location {
+function location(id: string, damage?: Location['damage'], digest: Location['digest'] = 'verified'): Location {
   const key = asObjectKey(`bucket/${id}`) ?? expect.fail();
   return {
-    ...{ id, nodeId: asNodeId('n1'), storeId: asStoreId('s3'), key, metadata: new Map(), digest: 'verified' as const },
+    ...{ id, nodeId: asNodeId('n1'), storeId: asStoreId('s3'), key, metadata: new Map(), digest },
     ...{ created: true, ...(damage === undefined ? {} : { damage }) },
   };
 }
@@ -61,13 +61,21 @@ describe('signed URLs', () => {
     expect(seenBy(caller('admin'))).toEqual(['signed:one', 'signed:two']);
   });
 
-  it('are of damaged locations only when there are no others', () => {
+  it('are never of other bytes, and of what is missing only when there are no others', () => {
     const member = caller('member');
     const mixed = view.message(member, image('active', [location('one', 'damaged'), location('two')]));
     expect(mixed.directUrl).toBe('signed:two');
     expect(mixed.locations.map(({ directUrl }) => directUrl)).toEqual([undefined, 'signed:two']);
-    expect(view.message(member, image('active', [location('one', 'damaged')])).directUrl).toBe('signed:one');
+    expect(view.message(member, image('active', [location('one', 'damaged')])).directUrl).toBeUndefined();
+    expect(view.message(member, image('active', [location('one', 'missing')])).directUrl).toBe('signed:one');
     const shown = view.message(caller('reader'), image('active', [location('one', 'missing'), location('two')]));
     expect(shown.directUrl).toBe('plain:two');
+  });
+
+  it('CVE-2022-4134: are of what nobody has read only when there is nothing else', () => {
+    const unread = location('one', undefined, 'unverified');
+    expect(view.message(caller('member'), image('active', [unread, location('two')])).directUrl).toBe('signed:two');
+    expect(view.message(caller('reader'), image('active', [unread, location('two')])).directUrl).toBe('plain:two');
+    expect(view.message(caller('member'), image('active', [unread])).directUrl).toBe('signed:one');
   });
 });

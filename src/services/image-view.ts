@@ -128,10 +128,16 @@ function openedTo(caller: Caller, image: Image): readonly Location[] {
   return may ? goodOf(dataOf(image)?.locations ?? []) : [];
 }
 
-/** Those that are not known to be damaged; all when there are no others. */
+/**
+ * Those that somebody may be sent to: never where there are other bytes than there may be, and to what nobody has read only when there is
+ * nothing else (CVE-2022-4134).
+ */
 function goodOf(locations: readonly Location[]): readonly Location[] {
-  const good = locations.filter(({ damage }) => damage === undefined);
-  return good.length > 0 ? good : locations;
+  const there = locations.filter(({ damage }) => damage !== 'damaged');
+  const good = there.filter(({ damage }) => damage === undefined);
+  const best = good.length > 0 ? good : there;
+  const read = best.filter(({ digest }) => digest === 'verified');
+  return read.length > 0 ? read : best;
 }
 
 /** Turns a member into its message. */

@@ -16,8 +16,20 @@ import type { TargetPath } from './target-path.js';
 const FILE_MODE = 0o644;
 /** A second name of a stored object: nobody shall write to it. */
 const LINKED_MODE = 0o444;
-/** What the kernel answers when two files cannot share blocks, or have no common file system. */
-const UNFIT = new Set(['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM', 'EMLINK', 'EACCES']);
+/** What the kernel answers when two files cannot share blocks, have no common file system, or one of them is gone or unreadable. */
+const UNFIT = new Set([
+  'ENOENT',
+  'EIO',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EXDEV',
+  'EINVAL',
+  'ENOTTY',
+  'ENOSYS',
+  'EPERM',
+  'EMLINK',
+  'EACCES',
+]);
 
 export interface TargetParts {
   /** Opens what the path of the folder leads to by then. */

@@ -1,6 +1,6 @@
 /** Images as files of a host while nodes are killed, copies are damaged and disks fill; and file systems that share blocks. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MaterializeWay } from '../../src/gen/oriel/data/v1/data_service.js';
@@ -121,6 +121,13 @@ it('a copy that is damaged is left for another; without one nothing gets the nam
     await materialize(host.host, { imageId, target: at(file), hardLink, overwrite: true });
     expect((await readFile(file)).equals(bytes)).toBe(true);
   }
+  // A store whose disk is not there is not the only place either, and the way by which the file comes does not matter.
+  await rename(store('one'), `${store('one')}-away`);
+  for (const hardLink of [false, true]) {
+    await materialize(host.host, { imageId, target: at(file), hardLink, overwrite: true });
+    expect((await readFile(file)).equals(bytes)).toBe(true);
+  }
+  await rename(`${store('one')}-away`, store('one'));
   await damage(store('two'), bytes.length);
   const last = path.join(folder.path, 'files', 'last');
   for (const hardLink of [false, true])

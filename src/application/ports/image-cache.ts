@@ -26,6 +26,8 @@ export interface CachedImage extends CachedIdentity {
 
 /** The units of one file, while somebody reads it. It goes on when the image is removed meanwhile, but keeps nothing new. */
 export interface CachedFile {
+  /** The image was taken out of the cache: nothing more of it is kept by way of this one. */
+  readonly isRemoved: boolean;
   /** Whether the unit is there. */
   has(unitIndex: number): boolean;
   /** The unit as it lies there, unchecked; undefined: it is not there. UNAVAILABLE: the disk refuses. */

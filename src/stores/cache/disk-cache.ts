@@ -149,6 +149,9 @@ class DiskCache implements ImageCache {
 
   #fileOf(entry: CacheEntry): CachedFile {
     return {
+      get isRemoved() {
+        return entry.removed;
+      },
       has: (unitIndex) => entry.has(unitIndex),
       read: (unitIndex) => wrappingFsErrors('the cache: reading', () => entry.read(unitIndex)),
       write: (unitIndex, unit, isZero) => this.#write(entry, unitIndex, { unit, isZero }),

@@ -31,6 +31,8 @@ export interface FetchRequest {
   /** Those that say who asks go to the first host alone. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** The head is all that is wanted: it does not wait for readers, who may be slow. */
+  readonly isLook?: boolean;
 }
 
 /** An answer that is no redirect; the caller reads or destroys the body. */
@@ -62,7 +64,9 @@ export class FetchGuard {
   readonly #rules: FetchRules;
   readonly #log: FetchGuardOptions['log'];
   readonly #totalMs: number;
-  readonly #agent: Agent;
+  // Readers may be slow; they must not take the connections that a look needs.
+  readonly #reads: Agent;
+  readonly #looks: Agent;
 
   constructor(options: FetchGuardOptions) {
     const { rules, log, timeouts = TIMEOUTS, totalMs = TOTAL_MS } = options;
@@ -74,14 +78,16 @@ export class FetchGuard {
     this.#rules = rules;
     this.#log = log;
     this.#totalMs = totalMs;
-    this.#agent = new Agent({
+    const agent = {
       connect: guardedConnector({
         addresses: options.addresses ?? new AddressRules({ allowPrivate: rules.allowPrivateAddresses }),
         isAllowed: (hostname, port) => isAllowedHost(rules, hostname, port),
         ...{ ...resolvers, connectMs: timeouts.connectMs },
       }),
       ...{ connections: CONNECTIONS_PER_HOST, bodyTimeout: timeouts.idleMs, maxResponseSize: rules.mostBytes },
-    });
+    };
+    this.#reads = new Agent(agent);
+    this.#looks = new Agent(agent);
   }
 
   /** Checks the text of a URL, without asking for anything, and returns it as it is asked for. INVALID_ARGUMENT. */
@@ -93,7 +99,7 @@ export class FetchGuard {
    * Asks for what the URL names, with `accept-encoding: identity`. INVALID_ARGUMENT: `check` refuses it. LIMIT_EXCEEDED: the
    * answer says that it is too large. UNAVAILABLE: everything else, in the same words. Or the reason of the signal.
    */
-  async open({ method, url, headers = {}, signal }: FetchRequest): Promise<Fetched> {
+  async open({ method, url, headers = {}, signal, isLook = false }: FetchRequest): Promise<Fetched> {
     const from = checkUrl(url, this.#rules, TEXT_MAX);
     signal?.throwIfAborted();
     const stop = new AbortController();
@@ -106,7 +112,10 @@ export class FetchGuard {
       clearTimeout(total);
     };
     try {
-      const fetched = await this.#follow(from, { method, headers, signal: stop.signal });
+      const fetched = await this.#follow(from, {
+        ...{ method, headers, signal: stop.signal },
+        dispatcher: isLook ? this.#looks : this.#reads,
+      });
       fetched.body.once('close', end);
       return fetched;
     } catch (error) {
@@ -120,13 +129,20 @@ export class FetchGuard {
 
   async #follow(
     from: CheckedUrl,
-    { headers, ...what }: { method: 'GET' | 'HEAD'; headers: Readonly<Record<string, string>>; signal: AbortSignal },
+    {
+      headers,
+      ...what
+    }: Pick<Dispatcher.RequestOptions, 'method'> & {
+      readonly headers: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+      readonly dispatcher: Dispatcher;
+    },
   ): Promise<Fetched> {
     let at = from;
     let sent = headers;
     for (let hops = 0; ; hops += 1) {
       const answer = await request(at.href, {
-        ...{ ...what, dispatcher: this.#agent, headersTimeout: this.timeouts.answerMs },
+        ...{ ...what, headersTimeout: this.timeouts.answerMs },
         headers: { ...sent, 'accept-encoding': 'identity' },
       });
       try {

@@ -85,13 +85,13 @@ export class HttpStore implements ImageStore {
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
     const url = urlOfKey(key);
     if (url === undefined) return undefined;
-    const head = await this.#ask({ method: 'HEAD', url }, false);
+    const head = await this.#ask({ method: 'HEAD', url, isLook: true }, false);
     discard(head);
     if (GONE.includes(head.status)) return undefined;
     const sizeBytes = head.status === 200 ? lengthOf(head) : undefined;
     // Some servers say of every head that it has no bytes.
     if (sizeBytes !== undefined && sizeBytes > 0) return { sizeBytes };
-    const answer = await this.#ask({ method: 'GET', url, headers: { range: 'bytes=0-0' } }, false);
+    const answer = await this.#ask({ method: 'GET', url, headers: { range: 'bytes=0-0' }, isLook: true }, false);
     discard(answer);
     if (GONE.includes(answer.status)) return undefined;
     const total = totalOf(answer);

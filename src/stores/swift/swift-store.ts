@@ -3,6 +3,7 @@ import type { ObjectKey, StoreId } from '../../base/brand.js';
 import { MIB } from '../../base/units.js';
 import { Backend } from '../remote/backend.js';
 import { uploadInParts } from '../remote/part-upload.js';
+import { Presence } from '../remote/presence.js';
 import { readObject } from '../remote/ranged-read.js';
 import { readSecretFile, readSecretLine } from '../remote/secret-file.js';
 import { TIMEOUTS, type Timeouts, Transport } from '../remote/transport.js';
@@ -56,6 +57,7 @@ class SwiftStore implements ImageStore {
   readonly #backend: Backend;
   readonly #places: SwiftPlaces;
   readonly #containers: SwiftContainers;
+  readonly #container: Presence;
   readonly #tempUrls: TempUrls | undefined;
   /** Keys that puts of this process are writing: Swift checks its condition before the bytes come, and two may pass. */
   readonly #putting = new Set<ObjectKey>();
@@ -69,6 +71,7 @@ class SwiftStore implements ImageStore {
     this.#tempUrls = tempUrls;
     this.#places = swiftPlaces(options.container);
     this.#containers = new SwiftContainers(backend, this.#places);
+    this.#container = new Presence(backend, { path: this.#places.container, what: 'container' });
   }
 
   async put(
@@ -95,11 +98,14 @@ class SwiftStore implements ImageStore {
 
   read(key: ObjectKey, range: ByteRange, { signal }: { readonly signal?: AbortSignal }): AsyncGenerator<Uint8Array> {
     const head = () => this.#head(key, signal);
-    return readObject({ backend: this.#backend, key, path: this.#path(key), range, signal, head });
+    const missing = () => this.#container.check(signal);
+    return readObject({ backend: this.#backend, key, path: this.#path(key), range, signal, head, missing });
   }
 
   async stat(key: ObjectKey): Promise<{ readonly sizeBytes: number } | undefined> {
     const found = await this.#head(key);
+    // A container that is not there, or another one, has no objects either: that must not read as if they had been deleted.
+    if (found === undefined) await this.#container.check();
     return found && { sizeBytes: found.sizeBytes };
   }
 
