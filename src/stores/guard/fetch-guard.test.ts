@@ -210,6 +210,22 @@ describe('answers', () => {
     expect(seen[0]?.headers).toMatchObject({ 'accept-encoding': 'identity' });
   });
 
+  it('has its connections for looks when readers hold all others', async () => {
+    answer = ({ method }, response) => {
+      if (method === 'HEAD') response.writeHead(200, { 'content-length': '9' }).end();
+      else response.writeHead(200, { 'content-length': '9' }).write('x');
+    };
+    const guard = guardOf({}, { timeouts: { ...TIMEOUTS, idleMs: 60_000 } });
+    const url = `http://good.test:${port}/`;
+    const held = await Promise.all(Array.from({ length: 64 }, () => guard.open({ method: 'GET', url })));
+    try {
+      await expect(guard.open({ method: 'GET', url })).rejects.toMatchObject(FAILED);
+      expect((await guard.open({ method: 'HEAD', url, isLook: true })).status).toBe(200);
+    } finally {
+      for (const { body } of held) body.on('error', () => undefined).destroy();
+    }
+  });
+
   it('ends with the reason of the signal', async () => {
     answer = () => undefined;
     const controller = new AbortController();

@@ -112,10 +112,9 @@ export class FetchGuard {
       clearTimeout(total);
     };
     try {
-      const fetched = await this.#follow(from, {
-        ...{ method, headers, signal: stop.signal },
-        dispatcher: isLook ? this.#looks : this.#reads,
-      });
+      const dispatcher = isLook ? this.#looks : this.#reads;
+      const fetching = this.#follow(from, { method, headers, signal: stop.signal, dispatcher });
+      const fetched = await orAborted(fetching, stop.signal);
       fetched.body.once('close', end);
       return fetched;
     } catch (error) {
@@ -190,4 +189,15 @@ export class FetchGuard {
     this.#log.info({ host, port, err: cause }, 'fetch failed');
     return new ServiceError('UNAVAILABLE', 'url: nothing can be fetched from there now', { cause });
   }
+}
+
+/** undici tells a request that waits for a connection of its signal only when it has one. */
+async function orAborted(fetching: Promise<Fetched>, signal: AbortSignal): Promise<Fetched> {
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  await Promise.race([fetching, aborted]);
+  if (!signal.aborted) return fetching;
+  fetching.then(discard, () => undefined);
+  throw signal.reason;
 }
