@@ -4,6 +4,7 @@ import { NodeRegistry } from '../application/node-registry.js';
 import { ServiceError } from '../base/service-error.js';
 import { adoptEmbeddedCatalog } from '../catalog/primary/adopt-embedded.js';
 import { openPrimaryCatalog, type PrimaryCatalog } from '../catalog/primary/open-primary-catalog.js';
+import { checkFolderRole } from '../catalog/upkeep/folder-role.js';
 import { selfCaller } from '../cluster/membership.js';
 import { HttpPeerObjects } from '../cluster/peer-objects.js';
 import type { Config } from '../config/config.js';
@@ -41,6 +42,7 @@ export async function openAuthorityRole(config: Config, primary: PrimaryOptions,
   const { nodeId, log } = self;
   const key = self.key();
   const clusterKey = clusterKeyOf(config);
+  checkFolderRole(config.node.dataDir, 'primary', { adopts: primary.adopt !== undefined });
   if (primary.adopt !== undefined) adoptEmbeddedCatalog({ from: primary.adopt, dataDir: config.node.dataDir });
   const tls = clusterTlsOf(config);
   const opened = await openPrimaryCatalog({

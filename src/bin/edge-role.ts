@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { NodeCommands } from '../application/ports/node-commands.js';
 import { openReplicaCatalog } from '../catalog/replica/replica-catalog.js';
+import { checkFolderRole } from '../catalog/upkeep/folder-role.js';
 import { ServiceError } from '../base/service-error.js';
 import { AuthorityLink } from '../cluster/authority-link.js';
 import { Membership, selfCaller } from '../cluster/membership.js';
@@ -27,6 +28,7 @@ const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 /** A node with a copy of the catalog: it answers reads itself and sends changes to the authority. */
 export async function openEdgeRole(config: Config, primary: string, self: Self): Promise<NodeRole> {
   const { nodeId, log } = self;
+  checkFolderRole(config.node.dataDir, 'edge');
   const key = self.key();
   const clusterKey = clusterKeyOf(config);
   const proof = clusterKey.proof(nodeId, key.publicKey);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Log } from '../application/log.js';
 import { openEmbeddedCatalog } from '../catalog/embedded-catalog.js';
+import { checkFolderRole } from '../catalog/upkeep/folder-role.js';
 import type { Config } from '../config/config.js';
 import { NO_COPY, type OpenRole } from './node-role.js';
 
@@ -9,6 +10,7 @@ import { NO_COPY, type OpenRole } from './node-role.js';
  * core while the rest of the node is loaded.
  */
 export function beginSingleRole(config: Config, log: Log): OpenRole {
+  checkFolderRole(config.node.dataDir, 'single');
   const opening = openEmbeddedCatalog({ path: join(config.node.dataDir, 'catalog.db'), log });
   // Whoever opens the role awaits it; should the start fail before that, its failure is of no interest.
   opening.catch(() => undefined);

@@ -30,6 +30,7 @@ export function compileStores(context: Context): readonly StoreConfig[] {
     return [{ name: 'file', type: 'file', isDefault: true, weight: 0, site: context.site, path }];
   }
   const stores = names.map((name) => compileStore(name, context));
+  complainOfSamePaths(stores, context.problems);
   const writable = stores.filter((store) => store.type !== 'http');
   const defaults = writable.filter((store) => store.isDefault);
   const [only] = writable;
@@ -42,6 +43,18 @@ export function compileStores(context: Context): readonly StoreConfig[] {
     context.problems.push(`[stores]: expected default = true in exactly one of ${wanted}; ${found}`);
   }
   return stores;
+}
+
+/** Two copies of an image in one folder would be two names of one disk's trouble. */
+function complainOfSamePaths(stores: readonly StoreConfig[], problems: string[]): void {
+  const names = new Map<string, string>();
+  for (const store of stores) {
+    if (store.type !== 'file') continue;
+    const path = resolve(store.path);
+    const other = names.get(path);
+    if (other !== undefined) problems.push(`[stores]: ${other} and ${store.name} have the same path ${path}`);
+    names.set(path, store.name);
+  }
 }
 
 function compileStore(name: string, context: Context): StoreConfig {

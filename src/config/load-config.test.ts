@@ -166,6 +166,11 @@ describe('what belongs together', () => {
     expect(problemOf({ toml: '[catalog]\nca_file = "a"\n' })).toContain('TLS between nodes needs');
   });
 
+  it('refuses two stores with one folder', () => {
+    const toml = '[stores.a]\npath = "x/../same"\ndefault = true\n[stores.b]\npath = "same"\n';
+    expect(() => load({ toml })).toThrow(`[stores]: a and b have the same path ${resolve('same')}`);
+  });
+
   it('wants exactly one default store, each with a folder', () => {
     expect(problemOf({ toml: '[stores.a]\npath = "a"\n[stores.b]\npath = "b"\n' })).toContain('none has it');
     expect(problemOf({ toml: '[stores.a]\n' })).toContain('a file store needs its folder');

@@ -38,6 +38,10 @@ export class HeldFolder {
     return this.#handle.chown(uid, gid);
   }
 
+  chmod(mode: number): Promise<void> {
+    return this.#handle.chmod(mode);
+  }
+
   close(): Promise<void> {
     return this.#handle.close();
   }

@@ -73,6 +73,8 @@ async function openOrMake(parent: HeldFolder, name: string): Promise<HeldFolder>
   }
   const folder = await parent.openFolder(name);
   try {
+    // Whatever the umask of the node is: hypervisors run as other users.
+    await folder.chmod(NEW_FOLDER_MODE);
     // Nova has to be able to add and remove files in it.
     if (uid !== (await folder.stat({ bigint: true })).uid) await folder.chown(Number(uid), Number(gid));
     return folder;

@@ -284,6 +284,7 @@ describe.skipIf(!hasTool('qemu-img'))('as raw', () => {
     const [facts, owner] = [await stat(base), await stat(instances)];
     expect([facts.mode & 0o777, facts.uid, facts.nlink]).toEqual([0o644, owner.uid, 1]);
     expect(facts.blocks * 512).toBeLessThan(4 * MIB);
+    expect((await stat(path.dirname(base))).mode & 0o777).toBe(0o755);
     expect(await readdir(path.dirname(base))).toEqual([path.basename(base)]);
     const { stdout } = await run('qemu-img', ['info', '--output=json', base]);
     expect(JSON.parse(stdout)).toMatchObject({ format: 'raw', 'virtual-size': raw.length });
