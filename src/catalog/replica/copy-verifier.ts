@@ -56,7 +56,6 @@ export class CopyVerifier {
       if (result.kind !== 'not-checked') return;
       log.warn({ problem: result.problem, pauseMs }, 'catalog: the copy could not be checked; it is tried again');
       await pause(pauseMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
     }
   }
 }
