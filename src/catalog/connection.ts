@@ -29,6 +29,16 @@ export class Connection {
   /** Opens the file; `reader` refuses every write. */
   constructor(path: string, mode: 'reader' | 'writer') {
     this.#database = new Database(path);
+    try {
+      this.#setUp(mode);
+    } catch (error) {
+      // Not collected otherwise: each try to open a file that cannot be opened would leave a descriptor behind.
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  #setUp(mode: 'reader' | 'writer'): void {
     this.#database.exec(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
     // 64 MiB: the upper pages of every list index of a million images stay in memory.
     this.#database.exec('pragma cache_size = -65536');

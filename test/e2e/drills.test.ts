@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -74,10 +74,17 @@ function createBig(rest: RestClient, name: string): Promise<RestAnswer> {
   return rest.call('POST', '/v2/images', JSON.stringify({ name, text, ...FORMATS }), JSON_TYPE);
 }
 
+interface KeptFileSystem {
+  /** The folder as the test sees it. */
+  readonly inside: string;
+  readonly wrapper: readonly string[];
+  /** Resolves when every process of the node has ended, and keeps no removed file any more. */
+  readonly left: () => Promise<unknown>;
+  readonly end: () => void;
+}
+
 /** Keeps a small file system at the folder, in a mount namespace that outlives the nodes which run in it. */
-async function keptFileSystem(
-  folder: string,
-): Promise<{ inside: string; wrapper: readonly string[]; end: () => void }> {
+async function keptFileSystem(folder: string): Promise<KeptFileSystem> {
   const script = 'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && echo mounted && exec sleep infinity';
   const holder = spawn('unshare', [UNSHARE, 'sh', '-c', script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(holder.stdout, 'data');
@@ -86,13 +93,31 @@ async function keptFileSystem(
   return {
     inside: path.join('/proc', pid, 'root', folder),
     wrapper: ['nsenter', '-t', pid, ...user, '-m', '--'],
+    left: () =>
+      eventually(
+        () => Promise.resolve(processesWith(namespaceOf(pid))),
+        (pids) => pids.length === 1,
+      ),
     end: () => holder.kill('SIGKILL'),
   };
 }
 
+function processesWith(namespace: string | undefined): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === namespace);
+}
+
+/** The mount namespace of a process; undefined: it has ended, or is another user's. */
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
+
 describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
   let root: Awaited<ReturnType<typeof tempFolder>>;
-  let disk: Awaited<ReturnType<typeof keptFileSystem>>;
+  let disk: KeptFileSystem;
   let cluster: TestCluster;
 
   beforeAll(async () => {
@@ -131,6 +156,38 @@ describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
       }
       await eventually(reads, ({ headers }) => Number(headers.get('oriel-staleness-ms')) < 3000);
       expect((await at(cluster, 0).create({ name: 'after', ...FORMATS })).id).toBeDefined();
+    },
+  );
+
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'after %s, and without the authority, keeps its copy, and reads it at once or when there is room',
+    async (how) => {
+      const { id } = await at(cluster, 0).create({ name: how, ...FORMATS });
+      const reads = async (): Promise<RestAnswer> => at(cluster, 0).call('GET', `/v2/images/${id}`);
+      await eventually(reads, ({ status }) => status === 200);
+      await cluster.killPrimary();
+      const before = copiesIn(disk.inside);
+      const free = fill(disk.inside);
+      try {
+        await cluster.edges[0]?.kill(how);
+        await disk.left();
+        // An end that closes every handle removes it; SQLite then needs room to open the copy.
+        for (const copy of before) rmSync(path.join(disk.inside, 'replica', `${copy}-shm`), { force: true });
+        const freeMore = fill(disk.inside, 'more');
+        await cluster.startEdge(0);
+        // At once where SQLite finds room for its index after all.
+        const first = await reads();
+        if (first.status !== 200)
+          expect([first.status, first.text]).toEqual([503, expect.stringContaining('cannot be opened')]);
+        expect(copiesIn(disk.inside)).toEqual(before);
+        freeMore();
+      } finally {
+        free();
+      }
+      await eventually(reads, ({ status }) => status === 200);
+      await cluster.startPrimary();
+      await eventually(reads, ({ headers }) => Number(headers.get('oriel-staleness-ms')) < 3000);
+      expect(copiesIn(disk.inside)).toEqual(before);
     },
   );
 });

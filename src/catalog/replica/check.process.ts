@@ -3,10 +3,11 @@
  * nobody waits for it. `quick_check` leaves out only whether indexes and tables agree, which copying pages cannot break, and
  * takes half the time.
  */
+import { existsSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { Connection, textAt } from '../connection.js';
-import type { CheckReport } from './check-copy.js';
-import { messageOf } from './sync-failure.js';
+import type { CheckResult } from './check-copy.js';
+import { messageOf, saysDamaged } from './sync-failure.js';
 
 const LOW_PRIORITY = 10;
 
@@ -15,20 +16,23 @@ function main(): void {
   process.on('SIGTERM', () => undefined);
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   setPriority(LOW_PRIORITY);
-  report({ problem: problemOf(process.argv[2] ?? '') });
+  report(check(process.argv[2] ?? ''));
 }
 
-function problemOf(path: string): string | null {
+function check(path: string): CheckResult {
+  // The driver would make an empty file, which is a sound database.
+  if (!existsSync(path)) return { kind: 'not-checked', problem: 'the copy has no file' };
   try {
     const row = new Connection(path, 'reader').get('pragma quick_check(1)');
-    const answer = row === undefined ? 'no answer' : textAt(row, 0);
-    return answer === 'ok' ? null : answer;
+    if (row === undefined) return { kind: 'not-checked', problem: 'quick_check has no answer' };
+    const answer = textAt(row, 0);
+    return answer === 'ok' ? { kind: 'sound' } : { kind: 'damaged', problem: answer };
   } catch (error) {
-    return messageOf(error);
+    return { kind: saysDamaged(error) ? 'damaged' : 'not-checked', problem: messageOf(error) };
   }
 }
 
-function report(message: CheckReport): void {
+function report(message: CheckResult): void {
   // The node's answer to it is SIGKILL.
   process.send?.(message);
 }

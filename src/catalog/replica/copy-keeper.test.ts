@@ -2,12 +2,15 @@ import {
   closeSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -81,6 +84,30 @@ function damage(path: string): void {
     if (random.next() < 0.7) writeSync(file, random.bytes(4096), 0, 4096, page * 4096);
   }
   closeSync(file);
+}
+
+/** Kills the check of the file as soon as there is one: every child that this process starts is there before it can answer. */
+async function killCheck(path: string): Promise<void> {
+  for (;;) {
+    const pids = readdirSync('/proc/self/task').flatMap((task) =>
+      readFileSync(`/proc/self/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
+    );
+    const check = pids.find((pid) => commandOf(pid).join(' ').endsWith(`check.process.js ${path}`));
+    if (check !== undefined) {
+      process.kill(Number(check), 'SIGKILL');
+      return;
+    }
+    await pause(1);
+  }
+}
+
+function commandOf(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean);
+  } catch {
+    // It has ended meanwhile.
+    return [];
+  }
 }
 
 /** Reads all the time until it is stopped; counts answers and refusals, which must say UNAVAILABLE. */
@@ -238,6 +265,117 @@ describe.skipIf(!SQLD_INSTALLED)('CopyKeeper', { timeout: 120_000 }, () => {
       (generation) => generation === 3,
     );
     await expectEqual(again, folder, 3);
+  });
+
+  test('waits for a copy that cannot be opened, and copies nothing meanwhile', async () => {
+    const folder = filled();
+    const shm = join(folder, 'replica.1.db-shm');
+    rmSync(shm, { force: true });
+    // SQLite answers SQLITE_CANTOPEN, as it does without a descriptor or the right to it.
+    symlinkSync(shm, shm);
+    await sqld.stop();
+    const catalog = await open(folder);
+    await expect(catalog.read(objects)).rejects.toMatchObject({
+      reason: 'UNAVAILABLE',
+      message: expect.stringContaining('cannot be opened, and is tried again each second: unable to open') as string,
+    });
+    expect(generations(folder)).toEqual(['replica.1.db']);
+    rmSync(shm);
+    await ready(catalog);
+    expect(await catalog.read(objects)).toBeGreaterThan(50);
+    await sqld.start();
+    await expectEqual(catalog, folder, 1);
+  });
+
+  test('keeps what it has for as long as there is no other, in whatever condition', async () => {
+    const folder = filled();
+    const file = openSync(join(folder, 'replica.1.db'), 'r+');
+    writeSync(file, random.bytes(4096));
+    closeSync(file);
+    await sqld.stop();
+    const catalog = await open(folder);
+    await until(
+      () => catalog.status().message,
+      (message) => message.includes('Connection refused'),
+    );
+    await catalog.close();
+    expect(generations(folder)).toContain('replica.1.db');
+    await sqld.start();
+    const again = await open(folder);
+    await ready(again);
+    expect(await again.read(objects)).toBe(groups.count);
+    await until(
+      () => generations(folder),
+      (found) => found.length === 1 && found[0] !== 'replica.1.db',
+    );
+  });
+
+  test('uses a new copy that cannot be noted, and keeps the one of before until it is', async () => {
+    const folder = filled();
+    // Where the next state is written to.
+    mkdirSync(join(folder, 'replica.json.new'));
+    damage(join(folder, 'replica.1.db'));
+    const catalog = await open(folder);
+    const full = (): Promise<number> => catalog.read(objects).catch(() => -1);
+    await until(full, (count) => count === groups.count);
+    await until(
+      () => catalog.status().message,
+      (message) => message === 'ok',
+    );
+    const position = await groups.commit();
+    await catalog.waitFor(position, 60_000);
+    expect(generationOf(folder)).toBe(1);
+    expect(generations(folder)).toEqual(['replica.1.db', 'replica.2.db']);
+    expect(warnings.filter((line) => line.includes('not noted'))).toHaveLength(1);
+    rmdirSync(join(folder, 'replica.json.new'));
+    await until(
+      () => generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+  });
+
+  test('condemns no copy whose check could not be made, and checks it again', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await killCheck(join(folder, 'replica.1.db'));
+    await until(
+      () => warnings.join('\n'),
+      (text) => text.includes('could not be checked'),
+    );
+    expect(warnings.join('\n')).toContain('SIGKILL');
+    await killCheck(join(folder, 'replica.1.db'));
+    await expectEqual(catalog, folder, 1);
+  });
+
+  test('checks a new copy again when its check could not be made', async () => {
+    const folder = filled();
+    rmSync(join(folder, 'replica.1.db'));
+    const catalog = await open(folder);
+    await killCheck(join(folder, 'replica.2.db'));
+    await until(
+      () => catalog.status().message,
+      (message) => message.includes('a new copy is there, but could not be checked yet'),
+    );
+    await ready(catalog);
+    await expectEqual(catalog, folder, 2);
+  });
+
+  test('goes on and copies again when its folder is removed and the sync fails', async () => {
+    const folder = filled();
+    const catalog = await open(folder);
+    await ready(catalog);
+    const reads = reading(catalog);
+    rmSync(folder, { recursive: true });
+    // It cannot be started again without the folder, should it not have found out before.
+    const { syncPid } = catalog;
+    if (syncPid !== undefined) process.kill(syncPid, 'SIGKILL');
+    await until(
+      () => existsSync(join(folder, 'replica.json')) && generationOf(folder),
+      (generation) => generation === 2,
+    );
+    await expectEqual(catalog, folder, 2);
+    expect(await reads.stop()).toMatchObject({ refusals: 0 });
   });
 
   test('is equal after the primary was killed and began a new log', async () => {

@@ -1,14 +1,21 @@
 /**
  * Keeps a good copy of the primary under the node's reads.
  *
+ *   opening(g)        the file is there but cannot be opened (no room for SQLite's index, no descriptor left): again each second
  *   following(g)      the sync brings generation g forward, and reads are of g
  *   copying(g+1)      the sync fills a new generation; reads, if any, stay on the old one, which nothing writes any more
  *   checking(g+1)     it is filled: every page is looked at, while the sync goes on
  *   resting           a copy failed not long ago: nothing syncs for a while
  *
- *   following --damaged, foreign, missing files--> copying --filled--> checking --good--> following(g+1)
+ *   opening --opened--> following
+ *   opening, following --damaged, foreign, missing files--> copying --filled--> checking --good--> following(g+1)
+ *   checking --the check could not be made--> checking again after a pause
  *   copying, checking --damaged--> resting --pause over--> copying(g+2)
+ *
+ * Only what SQLite or libSQL say of the file condemns a copy; an error without such words is tried again. The generation that
+ * replica.json names is kept until that names another.
  */
+import { failedWith } from '../../base/service-error.js';
 import type { Point } from '../../domain/position.js';
 import { checkCopy } from './check-copy.js';
 import { CopyPauses } from './copy-pauses.js';
@@ -19,7 +26,7 @@ import { type FileFacts, positionText } from './file-facts.js';
 import { FileWatch } from './file-watch.js';
 import type { Generations } from './generations.js';
 import type { ReplicaLog } from './replica-log.js';
-import { messageOf } from './sync-failure.js';
+import { messageOf, saysDamaged } from './sync-failure.js';
 import type { FailedSync, SyncControl, SyncListener } from './sync-source.js';
 
 export interface KeeperListener {
@@ -36,6 +43,10 @@ export interface KeeperParts {
 
 /** A primary may be without a schema for a moment after its first start; a copy should not be for longer. */
 const EMPTY_MS = 30_000;
+/** The pauses between tries: to open a copy, to note which is in use, and to check a new one. */
+const OPEN_AGAIN_MS = 1000;
+const NOTE_AGAIN_MS = 2000;
+const CHECK_AGAIN_MS = 10_000;
 
 export class CopyKeeper implements SyncListener {
   readonly #generations: Generations;
@@ -44,7 +55,7 @@ export class CopyKeeper implements SyncListener {
   readonly #listener: KeeperListener;
   readonly #stop = new AbortController();
   readonly #pauses = new CopyPauses();
-  readonly #verifier = new CopyVerifier(this.#stop.signal, (reads, problem) => this.onDamage(reads, problem));
+  readonly #verifier: CopyVerifier;
   /** Generations whose files are open for reads. */
   readonly #open = new Set<number>();
   #reads: CopyReads | undefined;
@@ -58,6 +69,8 @@ export class CopyKeeper implements SyncListener {
   #syncedAtMs = 0;
   #emptySinceMs: number | undefined;
   #pause: NodeJS.Timeout | undefined;
+  #noting: NodeJS.Timeout | undefined;
+  #notingFails = false;
   #work: Promise<void> = Promise.resolve();
 
   constructor({ generations, sync, log, listener }: KeeperParts) {
@@ -66,6 +79,12 @@ export class CopyKeeper implements SyncListener {
     this.#log = log;
     this.#listener = listener;
     this.#highest = generations.state.position;
+    this.#verifier = new CopyVerifier({
+      signal: this.#stop.signal,
+      log,
+      inUse: (reads) => reads === this.#reads,
+      onDamage: (reads, problem) => this.onDamage(reads, problem),
+    });
   }
 
   /** The reads of the copy in use; they may be replaced whenever the caller yields. */
@@ -81,15 +100,9 @@ export class CopyKeeper implements SyncListener {
   /** Serves what there is, and starts the sync: of that, or of a first or new copy. */
   async open(): Promise<void> {
     const { generation } = this.#generations.state;
-    await this.#generations.removeAllBut([generation]);
-    const problem = generation === 0 ? 'this node has none yet' : this.#openCopy(generation);
-    if (problem === undefined) {
-      await this.#noted(this.#generations.record(generation, this.#highest));
-      this.#target = generation;
-      this.#trouble = 'it has not been synced since the start';
-      this.#sync.follow(this.#generations.pathOf(generation));
-      if (this.#reads !== undefined) this.#verifier.verify(this.#reads);
-    } else this.#copyAnew(problem);
+    await this.#generations.removeAllBut([]);
+    if (generation === 0) this.#copyAnew('this node has none yet');
+    else await this.#start(generation);
   }
 
   onSynced(): void {
@@ -101,11 +114,13 @@ export class CopyKeeper implements SyncListener {
 
   onFailed({ kind, message }: FailedSync): void {
     if (this.#stop.signal.aborted) return;
-    if (kind === 'copy') {
-      this.#copyAnew(message);
+    // The sync of a file that was removed may fail before it is found to be gone.
+    const gone = this.#reads?.generation === this.#target ? this.#watch?.problem() : undefined;
+    if (kind === 'copy' || gone !== undefined) {
+      this.#copyAnew(gone ?? message);
       return;
     }
-    const why = this.#generations.hasNoRoom() ? `its disk is full: ${message}` : message;
+    const why = this.#generations.makeFolder() ?? this.#withRoom(message);
     const trouble = `the sync fails: ${why}`;
     // Once for a row of the same: a primary may be away for days.
     if (this.#trouble !== trouble) this.#log.warn({ kind, problem: why }, 'catalog: the replica cannot be synced');
@@ -138,31 +153,101 @@ export class CopyKeeper implements SyncListener {
   async close(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#pause);
+    clearTimeout(this.#noting);
     await this.#verifier.done();
     await this.#work;
     await this.#reads?.close();
     // The position of one that is not synced any more must not hide what it lacks.
-    if (this.#reads?.generation === this.#target) await this.#noted(this.#generations.settle(this.#highest));
+    if (this.#reads?.generation === this.#target) await this.#noted(this.#target, this.#highest);
   }
 
-  /** What is noted of a position lets the next start see what the copy has lost since; a full disk must not end the reads for it. */
-  async #noted(writing: Promise<void>): Promise<void> {
-    await writing.catch((error: unknown) => {
-      const position = positionText(this.#highest);
-      this.#log.warn({ problem: messageOf(error), position }, 'catalog: the position of the replica is not noted');
-    });
+  /** Serves the generation and has it brought forward; one that is there but cannot be opened now is tried again. */
+  async #start(generation: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    let problem: string | undefined;
+    try {
+      problem = this.#openCopy(generation);
+    } catch (error) {
+      this.#startLater(generation, messageOf(error));
+      return;
+    }
+    if (problem !== undefined) {
+      this.#copyAnew(problem);
+      return;
+    }
+    this.#target = generation;
+    if (!(await this.#noted(generation, this.#highest))) this.#noteLater(generation);
+    this.#trouble = 'it has not been synced since the start';
+    this.#sync.follow(this.#generations.pathOf(generation));
+    if (this.#reads !== undefined) this.#verifier.verify(this.#reads);
   }
 
-  /** Opens the generation for reads and tells what keeps the sync from bringing it forward, if anything does. */
-  #openCopy(generation: number): string | undefined {
+  #startLater(generation: number, message: string): void {
+    const problem = this.#withRoom(message);
+    const trouble = `the one on its disk cannot be opened, and is tried again each second: ${problem}`;
+    if (this.#trouble !== trouble) this.#log.warn({ generation, problem }, 'catalog: the replica cannot be opened');
+    this.#trouble = trouble;
+    this.#pause = setTimeout(() => this.#do(async () => await this.#start(generation)), OPEN_AGAIN_MS);
+  }
+
+  /** Has replica.json name the generation, at this position; false: it does not, and the log says why. */
+  async #noted(generation: number, position: Point): Promise<boolean> {
+    try {
+      await this.#generations.record(generation, position);
+      this.#notingFails = false;
+      return true;
+    } catch (error) {
+      const facts = { problem: messageOf(error), generation, position: positionText(position) };
+      // Once for a row of the same: a disk may be full for days.
+      if (!this.#notingFails) this.#log.warn(facts, 'catalog: the position of the replica is not noted');
+      this.#notingFails = true;
+      return false;
+    }
+  }
+
+  /** A full disk must not end the reads of a good copy: what could not be noted of it is noted once there is room. */
+  #noteLater(generation: number): void {
+    clearTimeout(this.#noting);
+    if (!this.#stop.signal.aborted)
+      this.#noting = setTimeout(() => this.#do(() => this.#noteAgain(generation)), NOTE_AGAIN_MS);
+  }
+
+  async #noteAgain(generation: number): Promise<void> {
+    // One that has to be replaced must not take the place of what is kept.
+    if (this.#stop.signal.aborted || this.#reads?.generation !== generation || this.#target !== generation) return;
+    if (await this.#noted(generation, this.#highest)) await this.#tidy();
+    else this.#noteLater(generation);
+  }
+
+  async #tidy(): Promise<void> {
+    await this.#generations.removeAllBut([...this.#open, this.#target]);
+  }
+
+  #withRoom(message: string): string {
+    return this.#generations.hasNoRoom() ? `its disk is full: ${message}` : message;
+  }
+
+  /** Why the generation is lost, after this error; undefined: it is not, and may be read another time. */
+  #loss(generation: number, error: unknown): string | undefined {
     const missing = this.#generations.missing(generation);
+    if (missing !== undefined) return missing;
+    return saysDamaged(error) || failedWith(error, 'DATA_CORRUPT') ? messageOf(error) : undefined;
+  }
+
+  /**
+   * Opens the generation for reads and tells what keeps the sync from bringing it forward, if anything does. Throws when it is
+   * there but cannot be opened now.
+   */
+  #openCopy(generation: number): string | undefined {
     let reads: CopyReads;
     try {
       reads = new CopyReads(this.#generations.pathOf(generation), generation);
     } catch (error) {
-      return missing ?? messageOf(error);
+      const loss = this.#loss(generation, error);
+      if (loss === undefined) throw error;
+      return loss;
     }
-    const facts = reads.facts();
+    const facts = reads.factsAtOpen;
     if (facts.position === undefined) {
       this.#do(async () => await reads.close());
       return 'it has no schema';
@@ -176,7 +261,7 @@ export class CopyKeeper implements SyncListener {
     if (!isReached(facts.position, position)) {
       return `it was at ${positionText(position)} and is at ${positionText(facts.position)}`;
     }
-    return missing;
+    return this.#generations.missing(generation);
   }
 
   #use(reads: CopyReads): void {
@@ -191,7 +276,7 @@ export class CopyKeeper implements SyncListener {
     try {
       facts = reads.facts();
     } catch (error) {
-      this.#copyAnew(messageOf(error));
+      this.#notRead(reads.generation, error);
       return;
     }
     const { position } = facts;
@@ -211,9 +296,24 @@ export class CopyKeeper implements SyncListener {
     this.#trouble = undefined;
     this.#highest = position;
     if (position.epoch > this.#generations.state.position.epoch) {
-      this.#do(async () => await this.#generations.record(reads.generation, position));
+      this.#do(async () => {
+        await this.#noted(reads.generation, position);
+      });
     }
     this.#listener.onFresh(facts, this.#syncedAtMs);
+  }
+
+  /** A copy could not be looked at after a good sync; if it is not lost, the next sync finds whether it can be. */
+  #notRead(generation: number, error: unknown): void {
+    const loss = this.#loss(generation, error);
+    if (loss !== undefined) {
+      this.#copyAnew(loss);
+      return;
+    }
+    const problem = this.#withRoom(messageOf(error));
+    const trouble = `it cannot be read: ${problem}`;
+    if (this.#trouble !== trouble) this.#log.warn({ generation, problem }, 'catalog: the replica cannot be read');
+    this.#trouble = trouble;
   }
 
   /** A new copy has been synced. */
@@ -222,10 +322,10 @@ export class CopyKeeper implements SyncListener {
     try {
       fresh = new CopyReads(this.#generations.pathOf(this.#target), this.#target);
     } catch (error) {
-      this.#copyAnew(messageOf(error));
+      this.#notRead(this.#target, error);
       return;
     }
-    if (fresh.facts().position === undefined) {
+    if (fresh.factsAtOpen.position === undefined) {
       this.#do(async () => await fresh.close());
       this.#trouble = 'the primary has no schema yet';
       this.#emptySinceMs ??= performance.now();
@@ -233,53 +333,85 @@ export class CopyKeeper implements SyncListener {
       return;
     }
     this.#checking = true;
-    this.#do(async () => await this.#checkAndUse(fresh));
+    this.#do(async () => {
+      try {
+        await this.#checkAndUse(fresh);
+      } catch (error) {
+        this.#checking = false;
+        throw error;
+      }
+    });
   }
 
   async #checkAndUse(fresh: CopyReads): Promise<void> {
-    try {
-      const problem = await checkCopy(fresh.path, this.#stop.signal);
-      const { position } = fresh.facts();
-      const wanted = !this.#stop.signal.aborted && this.#target === fresh.generation;
-      if (wanted && problem === null && position !== undefined) {
-        // From here on a restart finds the new one.
-        await this.#generations.record(fresh.generation, position);
-        await this.#swap(fresh);
-        return;
-      }
-      await fresh.close();
-      if (wanted) this.#copyAnew(problem ?? 'it has lost its schema');
-    } catch (error) {
-      if (this.#reads !== fresh) await fresh.close();
-      throw error;
+    const result = await checkCopy(fresh.path, this.#stop.signal);
+    const wanted = !this.#stop.signal.aborted && this.#target === fresh.generation;
+    if (wanted && result.kind === 'sound') {
+      await this.#useNew(fresh);
+      return;
     }
+    await fresh.close();
+    if (!wanted || result.kind === 'sound') return;
+    if (result.kind === 'damaged') this.#copyAnew(result.problem);
+    else this.#checkLater(result.problem);
   }
 
-  async #swap(fresh: CopyReads): Promise<void> {
+  #checkLater(problem: string): void {
+    this.#trouble = `a new copy is there, but could not be checked yet: ${problem}`;
+    this.#log.warn(
+      { problem, pauseMs: CHECK_AGAIN_MS },
+      'catalog: the new copy could not be checked; it is tried again',
+    );
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => {
+      this.#checking = false;
+      this.#filled();
+    }, CHECK_AGAIN_MS);
+  }
+
+  async #useNew(fresh: CopyReads): Promise<void> {
+    let facts: FileFacts;
+    try {
+      facts = fresh.facts();
+    } catch (error) {
+      await fresh.close();
+      const loss = this.#loss(fresh.generation, error);
+      if (loss === undefined) this.#checkLater(messageOf(error));
+      else this.#copyAnew(loss);
+      return;
+    }
+    const { position } = facts;
+    if (position === undefined) {
+      await fresh.close();
+      this.#copyAnew('it has lost its schema');
+      return;
+    }
+    const { generation } = fresh;
+    // From here on a restart finds the new one.
+    if (!(await this.#noted(generation, position))) this.#noteLater(generation);
     const old = this.#reads;
-    const facts = fresh.facts();
     this.#use(fresh);
     this.#checking = false;
     this.#pauses.used();
     this.#emptySinceMs = undefined;
     this.#trouble = undefined;
-    if (facts.position !== undefined) this.#highest = facts.position;
-    const { generation } = fresh;
-    this.#log.info({ generation, position: positionText(facts.position) }, 'catalog: a new copy is in use');
+    this.#highest = position;
+    this.#log.info({ generation, position: positionText(position) }, 'catalog: a new copy is in use');
     this.#listener.onFresh(facts, this.#syncedAtMs);
     if (old !== undefined) {
       await old.close();
       this.#open.delete(old.generation);
     }
-    await this.#generations.removeAllBut([...this.#open, this.#target]);
+    await this.#tidy();
   }
 
   /** Makes a new copy beside the one in use, at once or, when the last one was no good, after a pause. */
   #copyAnew(reason: string): void {
     if (this.#stop.signal.aborted) return;
-    if (this.#reads?.generation === this.#target) {
+    const condemned = this.#target;
+    if (this.#reads?.generation === condemned) {
       // What a restart must not bring forward either.
-      this.#do(async () => await this.#generations.condemn(reason));
+      this.#do(async () => await this.#generations.condemn(condemned, reason));
       this.#pauses.spoiled();
     }
     this.#target = this.#generations.next();
@@ -288,7 +420,9 @@ export class CopyKeeper implements SyncListener {
     this.#trouble = `it is being copied from the primary: ${reason}`;
     const pauseMs = this.#pauses.next();
     this.#log.warn({ reason, pauseMs }, 'catalog: the catalog is copied from the primary');
-    this.#do(async () => await this.#generations.removeAllBut([...this.#open, this.#target]));
+    // Somebody may have removed it. If it cannot be made the sync fails, and then it is said why.
+    this.#generations.makeFolder();
+    this.#do(async () => await this.#tidy());
     const follow = (): void => this.#sync.follow(this.#generations.pathOf(this.#target));
     clearTimeout(this.#pause);
     if (pauseMs === 0) follow();
@@ -302,7 +436,6 @@ export class CopyKeeper implements SyncListener {
   #do(step: () => Promise<void>): void {
     this.#work = this.#work.then(step).catch((error: unknown) => {
       this.#log.error({ problem: messageOf(error) }, 'catalog: work on the replica failed');
-      this.#checking = false;
     });
   }
 }

@@ -10,6 +10,8 @@ import { factsOf, type FileFacts } from './file-facts.js';
 export class CopyReads {
   readonly generation: number;
   readonly path: string;
+  /** What it said of itself when it was opened. */
+  readonly factsAtOpen: FileFacts;
   readonly #reads: FileReads;
   readonly #facts: Connection;
   #running = 0;
@@ -23,7 +25,7 @@ export class CopyReads {
     this.path = path;
     this.#facts = new Connection(path, 'reader');
     try {
-      factsOf(this.#facts);
+      this.factsAtOpen = factsOf(this.#facts);
       this.#reads = new FileReads(path);
     } catch (error) {
       this.#facts.close();

@@ -24,8 +24,7 @@ export class FileWatch {
     this.#lookedAtMs = performance.now();
     const missing = this.#generations.missing(this.#generation);
     if (missing !== undefined) return missing;
-    return this.#generations.fileNumber(this.#generation) === this.#fileNumber
-      ? undefined
-      : 'another file took its place';
+    const number = this.#generations.fileNumber(this.#generation);
+    return number === undefined || number === this.#fileNumber ? undefined : 'another file took its place';
   }
 }

@@ -10,10 +10,11 @@
  *   replica.news                  how old the copy is (last-news.ts)
  */
 import type { Point } from '../../domain/position.js';
-import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ReplicaLog } from './replica-log.js';
+import { messageOf } from './sync-failure.js';
 
 const STATE = 'replica.json';
 /** A sync writes at most a few hundred KiB at a time. */
@@ -72,22 +73,41 @@ export class Generations {
     return this.#last;
   }
 
+  /** Makes the folder when somebody has removed it; answers what hinders that, in words. */
+  makeFolder(): string | undefined {
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o750 });
+      return undefined;
+    } catch (error) {
+      return `its folder cannot be made: ${messageOf(error)}`;
+    }
+  }
+
   /** What is missing of the generation's files, in words, or undefined. */
   missing(generation: number): string | undefined {
     const path = this.pathOf(generation);
-    if (!existsSync(path)) return 'its file is gone';
-    return existsSync(`${path}-client_wal_index`) ? undefined : 'its index of frames is gone';
+    if (isGone(path)) return 'its file is gone';
+    return isGone(`${path}-client_wal_index`) ? 'its index of frames is gone' : undefined;
   }
 
   /** Tells whether the folder's disk has no room for a sync. libSQL does not say so in words. */
   hasNoRoom(): boolean {
-    const { bavail, bsize } = statfsSync(this.#directory);
-    return bavail * bsize < ROOM_BYTES;
+    try {
+      const { bavail, bsize } = statfsSync(this.#directory);
+      return bavail * bsize < ROOM_BYTES;
+    } catch {
+      // Without its folder, a sync has another trouble than room.
+      return false;
+    }
   }
 
-  /** Tells one file from another that took its name. */
+  /** Tells one file from another that took its name; undefined: it cannot be seen. */
   fileNumber(generation: number): number | undefined {
-    return statSync(this.pathOf(generation), { throwIfNoEntry: false })?.ino;
+    try {
+      return statSync(this.pathOf(generation), { throwIfNoEntry: false })?.ino;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Puts the generation in use, or its position forward. */
@@ -95,21 +115,20 @@ export class Generations {
     await this.#write({ generation, position, condemned: '' });
   }
 
-  /** Says that the generation in use has to be replaced. */
-  async condemn(reason: string): Promise<void> {
-    if (this.#state.generation > 0) await this.#write({ ...this.#state, condemned: reason });
+  /** Says that the generation has to be replaced, if it is the one that the state names. */
+  async condemn(generation: number, reason: string): Promise<void> {
+    if (this.#state.generation === generation) await this.#write({ ...this.#state, condemned: reason });
   }
 
-  /** Says where the generation in use was when the node stopped. */
-  async settle(position: Point): Promise<void> {
-    if (this.#state.generation > 0) await this.#write({ ...this.#state, position });
-  }
-
-  /** Removes the files of all generations but these. */
+  /**
+   * Removes the files of all generations but these and the one that the state names: until another is recorded it is what a
+   * restart reads, and what `oriel catalog promote` takes, in whatever condition it is.
+   */
   async removeAllBut(kept: readonly number[]): Promise<void> {
     for (const name of await readdir(this.#directory)) {
       const generation = generationOf(name);
-      if (generation > 0 && !kept.includes(generation)) await rm(join(this.#directory, name), { force: true });
+      if (generation === 0 || generation === this.#state.generation || kept.includes(generation)) continue;
+      await rm(join(this.#directory, name), { force: true });
     }
   }
 
@@ -130,6 +149,15 @@ export class Generations {
 
 function generationOf(name: string): number {
   return Number(FILE.exec(name)?.[1] ?? 0);
+}
+
+/** What cannot be looked at (EACCES, EIO) is not gone. */
+function isGone(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
 }
 
 async function flush(path: string): Promise<void> {

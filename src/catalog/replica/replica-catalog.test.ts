@@ -112,7 +112,7 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
     await expect(catalog.waitFor({ epoch: 1000, frame: 0 }, 300)).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
     await expect(empty.read(objects)).rejects.toMatchObject({
       reason: 'UNAVAILABLE',
-      message: expect.stringMatching(/^this node has no copy of the catalog yet: /) as string,
+      message: expect.stringMatching(/^this node has no copy of the catalog to read yet: /) as string,
     });
     await until(
       () => catalog.status().message,

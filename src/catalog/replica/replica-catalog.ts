@@ -228,7 +228,7 @@ export class ReplicaCatalog implements Catalog {
 
   #noCopyError(): ServiceError {
     const trouble = this.#keeper.trouble ?? 'it is being made';
-    return new ServiceError('UNAVAILABLE', `this node has no copy of the catalog yet: ${trouble}`);
+    return new ServiceError('UNAVAILABLE', `this node has no copy of the catalog to read yet: ${trouble}`);
   }
 
   #reached(wanted: Point): boolean {
