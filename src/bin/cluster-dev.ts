@@ -11,11 +11,16 @@ import { createInterface } from 'node:readline';
 import { ServiceError } from '../base/service-error.js';
 import { newClusterKey } from '../identity/cluster-key.js';
 
-const STOP_MS = 20_000;
+/** How long a child may take to stop: a role's own limit, and then some. */
+const STOP_MS = 25_000;
+/** How long `stop` takes at most, the edges and then the authority. */
+export const CLUSTER_STOP_MAX_MS = 2 * STOP_MS + 5000;
 
 export interface ClusterDevOptions {
   readonly nodes: number;
   readonly dir: string;
+  /** Ends the start. */
+  readonly stopped: AbortSignal;
 }
 
 /** A running evaluation cluster. */
@@ -26,15 +31,21 @@ export interface ClusterDev {
   stop(): Promise<void>;
 }
 
-/** Starts the cluster; its data folders and its key are below `dir`. */
-export async function startClusterDev({ nodes, dir }: ClusterDevOptions): Promise<ClusterDev> {
+/** Starts the cluster; its data folders and its key are below `dir`. CANCELLED: it was to stop meanwhile; no child is left. */
+export async function startClusterDev({ nodes, dir, stopped }: ClusterDevOptions): Promise<ClusterDev> {
   mkdirSync(dir, { recursive: true, mode: 0o750 });
   const keyFile = join(dir, 'cluster.key');
   if (!existsSync(keyFile)) writeFileSync(keyFile, newClusterKey(), { mode: 0o600, flag: 'wx' });
   const children: ChildProcess[] = [];
+  // Whatever ends this process.
+  process.once('exit', () => {
+    for (const child of children) child.kill('SIGKILL');
+  });
   const stop = async (): Promise<void> => {
+    const [primary, ...edges] = children;
     // Edges first: they say goodbye to an authority that still answers.
-    for (const child of [...children].reverse()) await end(child);
+    await Promise.all(edges.map(end));
+    if (primary !== undefined) await end(primary);
   };
   const start = async (name: string, args: readonly string[]): Promise<string> => {
     const common = ['--data', join(dir, name), '--http', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--auth', 'none'];
@@ -45,7 +56,7 @@ export async function startClusterDev({ nodes, dir }: ClusterDevOptions): Promis
       detached: true,
     });
     children.push(child);
-    return firstLine(name, child);
+    return firstLine(name, child, stopped);
   };
   try {
     const primary = await start('primary', ['primary', '--sqld-port', '0']);
@@ -56,16 +67,18 @@ export async function startClusterDev({ nodes, dir }: ClusterDevOptions): Promis
     return { lines, stop };
   } catch (error) {
     await stop();
+    if (stopped.aborted)
+      throw new ServiceError('CANCELLED', 'the cluster was stopped while it started', { cause: error });
     throw error;
   }
 }
 
-async function firstLine(name: string, child: ChildProcess): Promise<string> {
+async function firstLine(name: string, child: ChildProcess, stopped: AbortSignal): Promise<string> {
   const { stdout } = child;
   if (stdout === null) throw new Error('the output of a child is a pipe');
   const lines = createInterface({ input: stdout });
   const line = await Promise.race([
-    once(lines, 'line').then(([text]) => String(text)),
+    once(lines, 'line', { signal: stopped }).then(([text]) => String(text)),
     once(child, 'exit').then(() => undefined),
   ]);
   if (line === undefined) throw new ServiceError('UNAVAILABLE', `${name} ended before it was ready; its log is above`);
@@ -73,7 +86,7 @@ async function firstLine(name: string, child: ChildProcess): Promise<string> {
 }
 
 async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   const force = setTimeout(() => child.kill('SIGKILL'), STOP_MS);

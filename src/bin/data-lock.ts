@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
 import { errnoOf } from '../hostfs/fs-error.js';
+import { readLinkNote } from '../hostfs/link-note.js';
 import { startTimeOf } from '../hostfs/process-start-time.js';
 
 /** Holds a data folder for this process until it is released. */
@@ -16,35 +17,48 @@ export interface DataLock {
 export function lockDataFolder(dataDir: string): DataLock {
   makeFolder(resolve(dataDir));
   const file = join(dataDir, 'oriel.lock');
-  const mine = `${process.pid} ${startTimeOf(process.pid) ?? ''}`;
-  for (let tries = 0; tries < 2; tries += 1) {
-    try {
-      // A symbolic link to nowhere is made at once, and needs no room for data: a node starts on a full disk, to serve reads.
-      symlinkSync(mine, file);
-      return { release: () => rmSync(file, { force: true }) };
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    }
-    const holder = holderIn(file);
+  take(file, { dataDir, mine: `${process.pid} ${startTimeOf(process.pid) ?? ''}` });
+  return { release: () => rmSync(file, { force: true }) };
+}
+
+const TRIES = 3;
+/** Ids of processes and their start times are shorter; what else stands in a damaged lock does not matter. */
+const CLAIM_LENGTH = 40;
+
+function take(file: string, lock: { readonly dataDir: string; readonly mine: string }): void {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    if (makeLink(lock.mine, file)) return;
+    const holder = readLinkNote(file);
+    // It was released meanwhile.
+    if (holder === undefined) continue;
     if (runs(holder))
       throw new ServiceError(
         'STATE_CONFLICT',
-        `another node runs on the data folder ${dataDir} (process ${holder.split(' ')[0] ?? '?'}): stop it, or name another folder by --data`,
+        `another node runs on the data folder ${lock.dataDir} (process ${holder.split(' ')[0] ?? '?'}): stop it, or name another folder by --data`,
       );
-    rmSync(file, { force: true });
+    // A second one that takes over from the same dead process must not remove the lock that the first one has by then. So the
+    // right to do so is a lock itself; and whoever has it looks whether the dead one's is still there. It may be left behind, too.
+    const claim = `${file}.${holder.replace(/\D+/g, '-').slice(0, CLAIM_LENGTH)}`;
+    take(claim, lock);
+    if (readLinkNote(file) === holder) {
+      renameSync(claim, file);
+      return;
+    }
+    rmSync(claim);
   }
-  throw new ServiceError('STATE_CONFLICT', `another node is starting on the data folder ${dataDir}`);
+  throw new ServiceError(
+    'STATE_CONFLICT',
+    `other nodes start and stop on the data folder ${lock.dataDir}: see to it that one does`,
+  );
 }
 
-/** Who has the lock; empty: it was released meanwhile. */
-function holderIn(file: string): string {
+/** False: the name is taken. */
+function makeLink(target: string, path: string): boolean {
   try {
-    return readlinkSync(file);
+    symlinkSync(target, path);
+    return true;
   } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT') return '';
-    // Locks of 0.1 were files.
-    if (code === 'EINVAL') return readFileSync(file, 'utf8');
+    if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
 }

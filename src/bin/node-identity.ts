@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asImageId, asNodeId, type NodeId } from '../base/brand.js';
 import { ServiceError } from '../base/service-error.js';
+import { makeFile } from '../hostfs/make-file.js';
 
 /**
  * Returns the id of the node that owns the data folder; the first start makes it, whole or not at all. DATA_CORRUPT: the
@@ -31,15 +32,6 @@ function readId(file: string): string | undefined {
 
 function makeId(file: string): string {
   const id = randomUUID();
-  const temporary = `${file}.${id}`;
-  const handle = openSync(temporary, 'wx', 0o640);
-  try {
-    writeSync(handle, `${id}\n`);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  linkSync(temporary, file);
-  rmSync(temporary);
+  makeFile(file, `${id}\n`, 0o640);
   return id;
 }

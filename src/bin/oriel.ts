@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import '../hostfs/readable-stacks.js';
 import { Command } from 'commander';
+import { ServiceError } from '../base/service-error.js';
 import { addRoles, ROLES } from './role-commands.js';
 
 const argv = process.argv.slice(2);
@@ -21,7 +22,9 @@ async function runRole(): Promise<void> {
   } catch (error) {
     const { describeError, EXIT } = await import('../cli/run-cli.js');
     process.stderr.write(`oriel: ${describeError(error)}\n`);
-    process.exit(EXIT.failure);
+    // The folder is another's, or this authority was replaced: what starts the role again and again must be told to stop.
+    const conflict = error instanceof ServiceError && error.reason === 'STATE_CONFLICT';
+    process.exit(conflict ? EXIT.conflict : EXIT.failure);
   }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { ServiceError } from '../base/service-error.js';
@@ -123,9 +124,12 @@ function addCluster(program: Command): void {
     .option('--dir <dir>', 'where the data folders go', './cluster')
     .addHelpText('after', '\nExample:\n  oriel cluster dev --nodes 3 --dir /tmp/cluster')
     .action(async ({ nodes = '3', dir = './cluster' }: Given) => {
-      const { startClusterDev } = await import('./cluster-dev.js');
-      const running = await startClusterDev({ nodes: wholeNumber('--nodes', nodes, DEV_NODES_MAX), dir });
-      await untilSignal(running.lines.join('\n'), () => running.stop());
+      const count = wholeNumber('--nodes', nodes, DEV_NODES_MAX);
+      // Before there is a child: they are detached, and would stay. A terminal that is closed ends them, too.
+      const signalled = firstSignal(['SIGTERM', 'SIGINT', 'SIGHUP']);
+      const { CLUSTER_STOP_MAX_MS, startClusterDev } = await import('./cluster-dev.js');
+      const running = await startClusterDev({ nodes: count, dir, stopped: signalled });
+      await untilSignal(running.lines.join('\n'), () => running.stop(), { signalled, stopMaxMs: CLUSTER_STOP_MAX_MS });
     });
 }
 
@@ -141,13 +145,20 @@ function wholeNumber(name: string, text: string, max: number): number {
 }
 
 /** Says that the role serves, and stops it at the first SIGTERM or SIGINT. */
-async function untilSignal(ready: string, stop: () => Promise<void>): Promise<void> {
-  const signalled = new Promise<void>((resolve) => {
-    process.on('SIGTERM', () => resolve());
-    process.on('SIGINT', () => resolve());
-  });
+async function untilSignal(
+  ready: string,
+  stop: () => Promise<void>,
+  { signalled = firstSignal(['SIGTERM', 'SIGINT']), stopMaxMs = STOP_MAX_MS } = {},
+): Promise<void> {
   process.stdout.write(`${ready}\n`);
-  await signalled;
-  setTimeout(() => process.exit(1), STOP_MAX_MS).unref();
+  if (!signalled.aborted) await once(signalled, 'abort');
+  setTimeout(() => process.exit(1), stopMaxMs).unref();
   await stop();
+}
+
+/** Is aborted by the first of these signals; further ones do nothing. */
+function firstSignal(names: readonly NodeJS.Signals[]): AbortSignal {
+  const signalled = new AbortController();
+  for (const name of names) process.on(name, () => signalled.abort());
+  return signalled.signal;
 }

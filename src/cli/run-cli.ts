@@ -5,8 +5,11 @@ import { isInterruption } from '../rpc/node-client.js';
 import type { OutputStream } from './deps.js';
 import { printable } from './output.js';
 
-/** 0: done. 1: it failed. 2: the command line is wrong. 130: interrupted (as shells say it). */
-export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
+/**
+ * 0: done. 1: it failed. 2: the command line is wrong. 3: a role is not to start as things are, so starting it again does not
+ * help. 130: interrupted (as shells say it).
+ */
+export const EXIT = { ok: 0, failure: 1, usage: 2, conflict: 3, interrupted: 130 } as const;
 
 /**
  * Runs `argv` (without node and script) and returns the exit code; errors are one line on `stderr`. A reader that closes the

@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
+import { makeFile } from '../hostfs/make-file.js';
 
 /** The pair by which a node signs what it says, and others check it. */
 export interface NodeKey {
@@ -38,12 +39,6 @@ function readKey(file: string): string | undefined {
 
 function makeKey(file: string): string {
   const pem = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const handle = openSync(file, 'wx', 0o600);
-  try {
-    writeSync(handle, pem);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
+  makeFile(file, pem, 0o600);
   return pem;
 }

@@ -152,7 +152,7 @@ describe('promotion', () => {
     );
     expect((await old.call('GET', '/v2/images')).status).toBe(200);
     await cluster.primary().kill('SIGTERM');
-    await expect(cluster.startPrimary()).rejects.toThrow(/was replaced by another/);
+    await expect(cluster.startPrimary()).rejects.toThrow(/the node ended \(3\)[^]*was replaced by another/);
 
     // Without its mark, it asks the nodes that it knows before it serves.
     const mark = path.join(folderOf('primary'), 'sqld/fenced.json');

@@ -81,6 +81,8 @@ export class WriteLane {
   #epoch = 0;
   #frame = 0;
   #trouble: string | undefined = 'the catalog is being opened';
+  /** Why no process could open the catalog, until one does. */
+  #down: ServiceError | undefined;
   #opened: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | undefined;
   #drained: (() => void) | undefined;
 
@@ -101,6 +103,8 @@ export class WriteLane {
   /** Queues the operation; resolves when it is durable. @throws ServiceError as its steps say, UNAVAILABLE. */
   submit(steps: readonly Step[], options: SubmitOptions): Promise<LaneResult> {
     if (this.#closing) return Promise.reject(new ServiceError('UNAVAILABLE', 'the catalog is closing'));
+    // At once: who waits for the next try may give up before it, and not know whether the change was made.
+    if (this.#down !== undefined) return Promise.reject(this.#down);
     if (this.#queue.length >= QUEUE_LIMIT) {
       const message = `the catalog has ${QUEUE_LIMIT} writes waiting: retry in a moment`;
       return Promise.reject(new ServiceError('UNAVAILABLE', message));
@@ -156,6 +160,7 @@ export class WriteLane {
         this.#ready = true;
         this.#restartMs = RESTART_MIN_MS;
         this.#trouble = undefined;
+        this.#down = undefined;
         this.#epoch = report.epoch;
         this.#frame = Math.max(this.#frame, report.frame);
         this.#opened?.resolve();
@@ -182,7 +187,8 @@ export class WriteLane {
       this.#opened = undefined;
       return;
     }
-    this.#failAll(new ServiceError('UNAVAILABLE', this.#trouble));
+    this.#down = new ServiceError('UNAVAILABLE', this.#trouble);
+    this.#failAll(this.#down);
   }
 
   #onExit(how: string): void {

@@ -3,7 +3,7 @@
  * token without it for one with full access (reference libsql.md, section 5).
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ServiceError } from '../../base/service-error.js';
 
@@ -32,9 +32,9 @@ export class AccessTokens {
     }
     const privateKey = createPrivateKey(pem);
     const publicKeyPath = join(directory, 'tokens.pub');
-    // Derived anew at each start, so that the two cannot disagree.
+    // Derived anew at each start, so that the two cannot disagree; written only when they do, which a full disk would not take.
     const publicPem = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString();
-    writePrivately(publicKeyPath, publicPem);
+    if (readIfThere(publicKeyPath) !== publicPem) writePrivately(publicKeyPath, publicPem);
     return new AccessTokens(privateKey, publicKeyPath);
   }
 
@@ -70,7 +70,7 @@ function writePrivately(path: string, text: string): void {
   const next = `${path}.next`;
   const file = openSync(next, 'w', 0o600);
   try {
-    writeSync(file, text);
+    writeFileSync(file, text);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -35,8 +35,8 @@ export interface HranaWriterSettings {
   readonly watchTimes: WatchTimes;
 }
 
-/** Queued writes are told after this long that the catalog is down. */
-const UP_TIMEOUT_MS = 10_000;
+/** Queued writes are told after this long that the catalog is down; edges, which wait for 10 s, hear it. */
+const UP_TIMEOUT_MS = 8000;
 /** The watch ends a hopeless write sooner; this bounds one that goes on and on. */
 const WRITE_TIMEOUT_MS = 120_000;
 const READ_TIMEOUT_MS = 2000;

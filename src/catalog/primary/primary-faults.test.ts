@@ -1,7 +1,7 @@
 /** What a primary promises while its sqld, or itself, is killed or stopped. Every process here is one that a test started. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,6 +88,22 @@ async function ends(pid: number): Promise<void> {
   );
 }
 
+/** The processes of sqld on a folder. */
+function serversOf(folder: string): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => argumentsOf(pid).includes(folder));
+}
+
+function argumentsOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
 describe('sqld', () => {
   test(`killed ${KILLS} times under load loses no acknowledged write and applies none twice`, async () => {
     const random = new SeededRandom(testSeed());
@@ -168,6 +184,24 @@ describe('sqld', () => {
       async () => await Promise.resolve(catalog.status()),
       (status) => status.ok && status.position.epoch === epoch + 1,
     );
+  });
+});
+
+describe('sqld whose process id cannot be noted', () => {
+  test('is up again after it ended, and alone', async () => {
+    const opened = await open();
+    const { sqld } = primaryFolder(dataDir);
+    const note = join(sqld, 'sqld.pid');
+    rmSync(note);
+    // Takes no file in its place.
+    mkdirSync(note);
+    process.kill(opened.sqldPid ?? 0, 'SIGKILL');
+    try {
+      await opened.catalog.write([garbage('k')], { opId: 'k', subject: '' });
+      expect(serversOf(sqld)).toEqual([opened.sqldPid]);
+    } finally {
+      rmdirSync(note);
+    }
   });
 });
 

@@ -3,19 +3,23 @@
  * the case that the watcher died too. The leftover is ended, not adopted: the pipe of its output and the key of its admin
  * interface are lost, and two servers on one folder, which `sqld` does not prevent, would damage it.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../../base/service-error.js';
+import { readLinkNote } from '../../hostfs/link-note.js';
 import { startTimeOf } from '../../hostfs/process-start-time.js';
 
 const FILE = 'sqld.pid';
 const POLL_MS = 20;
 
-/** Notes which process serves the folder, and whose it is. */
+/** Notes which process serves the folder, and whose it is; on a full disk, too. */
 export function notePid(directory: string, pid: number): void {
-  const line = [pid, startTimeOf(pid) ?? '', process.pid, startTimeOf(process.pid) ?? ''].join(' ');
-  writeFileSync(join(directory, FILE), `${line}\n`, { mode: 0o600 });
+  const note = [pid, startTimeOf(pid) ?? '', process.pid, startTimeOf(process.pid) ?? ''].join(' ');
+  const next = join(directory, `${FILE}.next`);
+  rmSync(next, { force: true });
+  symlinkSync(note, next);
+  renameSync(next, join(directory, FILE));
 }
 
 export function forgetPid(directory: string): void {
@@ -28,7 +32,8 @@ export function forgetPid(directory: string): void {
  * @throws ServiceError STATE_CONFLICT when its primary is alive: two must not serve one folder.
  */
 export async function endLeftover(directory: string, graceMs: number): Promise<number | undefined> {
-  const [pid, startTime, owner, ownerStartTime] = read(directory);
+  const note = readLinkNote(join(directory, FILE)) ?? '';
+  const [pid, startTime, owner, ownerStartTime] = note.trim().split(' ');
   if (pid === undefined || startTime === undefined || startTime === '') return undefined;
   const runs = (): boolean => startTimeOf(Number(pid)) === startTime && servesFolder(Number(pid), directory);
   if (!runs()) return undefined;
@@ -46,14 +51,6 @@ export async function endLeftover(directory: string, graceMs: number): Promise<n
   }
   forgetPid(directory);
   return Number(pid);
-}
-
-function read(directory: string): readonly string[] {
-  try {
-    return readFileSync(join(directory, FILE), 'utf8').trim().split(' ');
-  } catch {
-    return [];
-  }
 }
 
 function servesFolder(pid: number, directory: string): boolean {

@@ -122,8 +122,8 @@ export class SqldSupervisor {
       return;
     }
     this.#current = sqld;
-    if (sqld.pid !== undefined) notePid(this.#settings.directory, sqld.pid);
     try {
+      this.#note(sqld.pid);
       await sqld.ready();
     } catch (error) {
       await sqld.stop();
@@ -138,6 +138,16 @@ export class SqldSupervisor {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake(sqld);
+  }
+
+  /** The catalog is served also without the note, which is for the case that the watcher dies, too. */
+  #note(pid: number | undefined): void {
+    if (pid === undefined) return;
+    try {
+      notePid(this.#settings.directory, pid);
+    } catch (error) {
+      this.#log.warn({ pid, problem: messageOf(error) }, 'catalog: the process id of sqld could not be noted');
+    }
   }
 
   #down(trouble: string, output: string): void {
