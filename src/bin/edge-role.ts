@@ -61,7 +61,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   });
   const reports = new PositionReports({ link, copy: replica, nodeId, log });
   const ownWrites = new OwnWrites();
-  const freshness = new CatalogFreshness(replica, ownWrites);
+  const freshness = new CatalogFreshness(replica, ownWrites, () => replica.outage ?? link.shutBecause);
   const age = new CopyAge(replica, config.catalog.maxStalenessMs);
   return {
     catalog: replica,

@@ -7,6 +7,9 @@ import { CALLS_CHANNEL_OPTIONS, connect } from '../rpc/node-client.js';
 import { createNodeMetrics } from './node-metrics.js';
 import { tlsTextsOf } from './tls-files.js';
 
+/** A node that is alive answers a new connection in two round trips. */
+const RENEW_WITHIN_MS = 2000;
+
 /** The nodes that a gateway without one of its own translates to, the preferred one first. */
 export interface GatewayTarget {
   /** gRPC: `HOST:PORT` or `unix:PATH`. */
@@ -66,6 +69,7 @@ function nodesOf({ nodes, nodesHttp, ca }: GatewayTarget) {
       name,
       backend: { catalog: client.catalog, node: client.node, bytes },
       check: (signal: AbortSignal) => client.checkHealth(signal),
+      renew: () => client.renew(RENEW_WITHIN_MS),
       close() {
         bytes.close();
         client.close();

@@ -2,21 +2,25 @@
  * The way from an edge to its cluster's authority, and whether it is open.
  *
  *   open --a call meets no answer--> shut --a probe is answered--> open
+ *   open --a call is a second old, and a probe beside it meets no answer--> shut
  *
- * A call that is answered too late does not shut it as long as a probe is answered: it may wait for something else than the
- * authority. While the way is shut, calls fail at once and say why; a probe goes out each half second.
+ * A call that is answered late does not shut it as long as a probe is answered: it may wait for something else than the
+ * authority. While the way is shut, calls fail at once and say why, and those that ran when it was shut end; a probe goes out
+ * each half second. After silence it goes over a new connection: the old one may stay dead when the network is whole again.
  */
 import type { CallOptions } from 'nice-grpc-common';
 import { Metadata } from 'nice-grpc-common';
-import { isUnreachable, ServiceError, UNREACHABLE } from '../base/service-error.js';
+import { failedWith, isUnreachable, ServiceError, UNREACHABLE } from '../base/service-error.js';
 import type { Log } from '../application/log.js';
 import type { Caller } from '../domain/caller.js';
 import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
 import type { NodeServiceClient } from '../gen/oriel/node/v1/node_service.js';
-import { connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
+import { CALLS_CHANNEL_OPTIONS, connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
 
 const PROBE_EVERY_MS = 500;
 const PROBE_DEADLINE_MS = 2000;
+/** A call that is this old has a probe sent beside it, and again after as long while it runs. */
+const DOUBT_EVERY_MS = 1000;
 /** A change is one round trip and one group of the lane; who waits longer is told that the outcome is unknown. */
 const CALL_DEADLINE_MS = 10_000;
 /** A connection that breaks off is made again, and the call sent again, within this. */
@@ -43,10 +47,14 @@ export class AuthorityLink {
   #shutBecause: string | undefined;
   #probe: NodeJS.Timeout | undefined;
   #isDoubted = false;
+  /** The last probe met silence, not a refusal. */
+  #isSilent = false;
+  /** Ends the calls that run. */
+  readonly #running = new Set<(why: ServiceError) => void>();
 
   constructor(options: AuthorityLinkOptions) {
     this.#options = options;
-    this.#client = connect(options.address, this.#stop.signal);
+    this.#client = connect(options.address, this.#stop.signal, CALLS_CHANNEL_OPTIONS);
   }
 
   get catalog(): CatalogServiceClient {
@@ -72,19 +80,19 @@ export class AuthorityLink {
   }
 
   /**
-   * Runs a call that may be sent twice. UNAVAILABLE: the authority does not answer, and nothing is known to have changed.
-   * DEADLINE_EXCEEDED: it did not answer in time.
+   * Runs a call that may be sent twice. UNAVAILABLE: the authority does not answer, and nothing is known to have changed; the
+   * message says when the call may have been carried out. DEADLINE_EXCEEDED: it answers others, but did not answer this in time.
    */
   async run<Response>(call: () => Promise<Response>, deadlineMs = CALL_DEADLINE_MS): Promise<Response> {
     if (this.#shutBecause !== undefined) throw this.#refusal(this.#shutBecause);
     const giveUpMs = performance.now() + RETRY_FOR_MS;
     for (;;) {
       try {
-        return await within(call(), deadlineMs);
+        return await this.#watched(call(), deadlineMs);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         if (error.reason === 'DEADLINE_EXCEEDED') {
-          void this.#doubt(error);
+          void this.#doubt(deadlineMs);
           throw error;
         }
         // Another call may have shut the way meanwhile.
@@ -95,6 +103,20 @@ export class AuthorityLink {
         this.#shut(error);
         throw this.#refusal(error.message, error);
       }
+    }
+  }
+
+  /** Waits for the answer for as long as the way is open; in doubt, finds out whether it is. */
+  async #watched<Response>(answer: Promise<Response>, deadlineMs: number): Promise<Response> {
+    let end: (why: ServiceError) => void = () => undefined;
+    const shut = new Promise<never>((_resolve, reject) => (end = (why) => reject(this.#unknownOutcome(why))));
+    this.#running.add(end);
+    const doubt = setInterval(() => void this.#doubt(DOUBT_EVERY_MS), DOUBT_EVERY_MS);
+    try {
+      return await within(Promise.race([answer, shut]), deadlineMs);
+    } finally {
+      clearInterval(doubt);
+      this.#running.delete(end);
     }
   }
 
@@ -112,20 +134,31 @@ export class AuthorityLink {
     );
   }
 
+  #unknownOutcome(why: ServiceError): ServiceError {
+    return new ServiceError(
+      'UNAVAILABLE',
+      "The catalog's authority stopped answering before it answered this: whether the change was made is unknown. Look before " +
+        `it is made again, or send it again with the same request id, with which it happens once. ${why.message}`,
+      { cause: why, details: { retry_after: '5' } },
+    );
+  }
+
   #shut(error: ServiceError): void {
     if (this.#stop.signal.aborted || this.#shutBecause !== undefined) return;
     this.#shutBecause = error.message;
+    for (const end of this.#running) end(error);
     this.#options.log.warn({ err: error }, 'the authority does not answer; changes are refused until it does');
     this.#probeLater();
   }
 
   /** Shuts the way unless the authority answers a probe. */
-  async #doubt(error: ServiceError): Promise<void> {
+  async #doubt(afterMs: number): Promise<void> {
     if (this.#isDoubted || this.#shutBecause !== undefined) return;
     this.#isDoubted = true;
     const answers = await this.#isAnswered();
     this.#isDoubted = false;
-    if (!answers) this.#shut(error);
+    const message = `no answer came within ${afterMs / 1000} s, nor to a question after that`;
+    if (!answers) this.#shut(new ServiceError('DEADLINE_EXCEEDED', message));
   }
 
   #probeLater(): void {
@@ -133,17 +166,20 @@ export class AuthorityLink {
   }
 
   async #ask(): Promise<void> {
-    if (await this.#isAnswered()) {
+    if (this.#isSilent) this.#isSilent = !(await this.#client.renew(PROBE_DEADLINE_MS));
+    if (!this.#isSilent && (await this.#isAnswered())) {
       this.#shutBecause = undefined;
       this.#options.log.info({}, 'the authority answers again');
     } else if (!this.#stop.signal.aborted) this.#probeLater();
   }
 
   async #isAnswered(): Promise<boolean> {
+    this.#isSilent = false;
     try {
       await within(this.#client.node.getServiceInfo({}), PROBE_DEADLINE_MS);
       return true;
     } catch (error) {
+      this.#isSilent = failedWith(error, 'DEADLINE_EXCEEDED');
       // Also a refusal is an answer.
       return error instanceof ServiceError && !isUnreachable(error);
     }
@@ -154,15 +190,16 @@ export class AuthorityLink {
 async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const message = `no answer came within ${timeoutMs / 1000} s; whether the change was made is unknown`;
-    timer = setTimeout(
-      () => reject(new ServiceError('DEADLINE_EXCEEDED', message, { details: UNREACHABLE })),
-      timeoutMs,
-    );
+    timer = setTimeout(() => reject(lateError(timeoutMs)), timeoutMs);
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function lateError(afterMs: number): ServiceError {
+  const message = `no answer came within ${afterMs / 1000} s; whether the change was made is unknown`;
+  return new ServiceError('DEADLINE_EXCEEDED', message, { details: UNREACHABLE });
 }

@@ -2,15 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ChannelCredentials, type ChannelOptions } from '@grpc/grpc-js';
-import {
-  type CallOptions,
-  ClientError,
-  type ClientMiddleware,
-  createChannel,
-  createClientFactory,
-  Metadata,
-  Status,
-} from 'nice-grpc';
+import { type CallOptions, ClientError, type ClientMiddleware, createClientFactory, Metadata, Status } from 'nice-grpc';
 import { type DeadlineOptions, deadlineMiddleware } from 'nice-grpc-client-middleware-deadline';
 import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-details';
 import { HealthDefinition } from 'nice-grpc-server-health';
@@ -20,6 +12,7 @@ import { ServiceError, UNREACHABLE } from '../base/service-error.js';
 import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type DataServiceClient, DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
+import { answersAnew, RenewableChannel } from './renewable-channel.js';
 
 /** A call that moves no data is given up after this. */
 export const CALL_DEADLINE_MS = 30_000;
@@ -50,12 +43,18 @@ export interface NodeClient {
   readonly node: NodeServiceClient<DeadlineOptions>;
   /** Asks the gRPC health service whether the node serves. UNAVAILABLE: it says no, or does not answer. */
   checkHealth(signal: AbortSignal): Promise<void>;
+  /**
+   * For when calls meet silence: tries a new connection, and if the node answers it within the time, sends later calls over a
+   * new one. Returns whether it does.
+   */
+  renew(withinMs: number): Promise<boolean>;
   close(): void;
 }
 
 /** Makes a client; connects at the first call. `signal` cancels every call. */
 export function connect(address: NodeAddress, signal: AbortSignal, options = CHANNEL_OPTIONS): NodeClient {
-  const channel = createChannel(targetOf(address.node), credentialsOf(address), options);
+  const target = targetOf(address.node);
+  const channel = new RenewableChannel(target, credentialsOf(address), options);
   const factory = createClientFactory()
     .use(deadlineMiddleware)
     .use(errorDetailsClientMiddleware)
@@ -80,12 +79,16 @@ export function connect(address: NodeAddress, signal: AbortSignal, options = CHA
       const status: number = answer.status;
       if (status !== SERVING) throw new ServiceError('UNAVAILABLE', 'The node says that it does not serve.');
     },
+    async renew(withinMs) {
+      if (!(await answersAnew(target, tlsOf(address), withinMs)) || signal.aborted) return false;
+      channel.renew();
+      return true;
+    },
     close: () => channel.close(),
   };
 }
 
-/** Without the wide window, which a stream that nobody reads would fill. */
-export const CALLS_CHANNEL_OPTIONS = {
+const BASIC_OPTIONS = {
   'grpc.max_receive_message_length': MOST_MESSAGE_BYTES,
   'grpc.max_send_message_length': MOST_MESSAGE_BYTES,
   // By default the pause between two tries to connect grows to two minutes: a node that is back would stay unseen so long.
@@ -93,8 +96,21 @@ export const CALLS_CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 1000,
 };
 
+/**
+ * Between nodes: without the wide window, which a stream that nobody reads would fill; and with pings, so that what runs over a
+ * connection that died without a word ends. Not where data moves: on a slow line a ping's answer waits behind megabytes.
+ */
+export const CALLS_CHANNEL_OPTIONS = {
+  ...BASIC_OPTIONS,
+  'grpc.keepalive_time_ms': 5000,
+  // A node on a machine that does too much was seen silent for 2 s.
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+};
+
+/** For clients that move data. */
 export const CHANNEL_OPTIONS: ChannelOptions = {
-  ...CALLS_CHANNEL_OPTIONS,
+  ...BASIC_OPTIONS,
   'grpc-node.flow_control_window': WINDOW_BYTES,
 };
 
@@ -107,16 +123,21 @@ export function targetOf(node: string): string {
 
 /** TLS when a CA is named, else none. */
 export function credentialsOf(address: NodeAddress): ChannelCredentials {
-  const { ca, cert, key } = address;
+  const tls = tlsOf(address);
+  if (tls === undefined) return ChannelCredentials.createInsecure();
+  return ChannelCredentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null);
+}
+
+function tlsOf({ ca, cert, key }: NodeAddress): { ca: Buffer; cert?: Buffer; key?: Buffer } | undefined {
   if ((cert === undefined) !== (key === undefined)) {
     throw new ServiceError('INVALID_ARGUMENT', '--cert and --key: expected both files or none');
   }
   if (ca === undefined && cert !== undefined) {
     throw new ServiceError('INVALID_ARGUMENT', '--cert: a client certificate needs --ca, which turns TLS on');
   }
-  if (ca === undefined) return ChannelCredentials.createInsecure();
-  const read = (file: string | undefined): Buffer | null => (file === undefined ? null : readFileSync(file));
-  return ChannelCredentials.createSsl(read(ca), read(key), read(cert));
+  if (ca === undefined) return undefined;
+  const pair = cert === undefined || key === undefined ? {} : { cert: readFileSync(cert), key: readFileSync(key) };
+  return { ca: readFileSync(ca), ...pair };
 }
 
 function credentialMetadata(token: string | undefined): Metadata {

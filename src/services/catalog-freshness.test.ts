@@ -1,5 +1,5 @@
 import type { Point } from '../domain/position.js';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { asProjectId } from '../base/brand.js';
 import { isReached, parsePosition, positionText } from '../domain/position.js';
 import type { Caller } from '../domain/caller.js';
@@ -58,6 +58,46 @@ it('waits for what the caller itself wrote, and for nobody else', async () => {
   copy.point = { epoch: 1, frame: 8 };
   await freshness.reach(caller('a'), { minPosition: undefined });
   expect(copy.waits).toHaveLength(1);
+});
+
+describe('while the copy gets no news', () => {
+  const cutOff = (copy: FakeCopy, ownWrites: OwnWrites): CatalogFreshness =>
+    new CatalogFreshness(copy, ownWrites, () => 'the sync fails: no route');
+
+  it('refuses at once what it cannot show, and says how far it is', async () => {
+    const copy = new FakeCopy();
+    const ownWrites = new OwnWrites();
+    const freshness = cutOff(copy, ownWrites);
+    ownWrites.note(caller('a'), { epoch: 1, frame: 8 });
+    const refusal = {
+      reason: 'UNAVAILABLE',
+      message: expect.stringMatching(/position 1\.8, .* at 1\.5, is 7 ms old .*no route/) as string,
+      details: { expected: '1.8', found: '1.5', retry_after: '5' },
+    };
+    await expect(freshness.reach(caller('a'), { minPosition: undefined })).rejects.toMatchObject(refusal);
+    await expect(freshness.reach(caller('b'), { minPosition: '1.8' })).rejects.toMatchObject(refusal);
+    expect(copy.waits).toEqual([]);
+    await freshness.reach(caller('b'), { minPosition: '1.5' });
+  });
+
+  it('does not hold a caller to its own write for longer than 30 s, but to a position that it names', async () => {
+    let nowMs = 0;
+    const copy = new FakeCopy();
+    const ownWrites = new OwnWrites(() => nowMs);
+    const freshness = cutOff(copy, ownWrites);
+    ownWrites.note(caller('a'), { epoch: 1, frame: 8 });
+    nowMs = 30_000;
+    await expect(freshness.reach(caller('a'), { minPosition: undefined })).rejects.toThrow('position 1.8');
+    nowMs = 30_001;
+    await freshness.reach(caller('a'), { minPosition: undefined });
+    await expect(freshness.reach(caller('a'), { minPosition: '1.8' })).rejects.toThrow('position 1.8');
+    // Another write counts anew, and with news it is waited for, however old it is.
+    ownWrites.note(caller('a'), { epoch: 1, frame: 9 });
+    await expect(freshness.reach(caller('a'), { minPosition: undefined })).rejects.toThrow('position 1.9');
+    nowMs = 90_000;
+    await new CatalogFreshness(copy, ownWrites).reach(caller('a'), { minPosition: undefined });
+    expect(copy.waits).toEqual([{ epoch: 1, frame: 9 }]);
+  });
 });
 
 it('tells the position and the age of what was read', () => {

@@ -6,26 +6,39 @@ import type { Caller } from '../domain/caller.js';
 /** Callers whose last write is remembered. */
 const CALLERS_MAX = 10_000;
 
+/** A write that the copy does not have yet. */
+export interface PendingWrite {
+  readonly point: Point;
+  /** How long ago it was acknowledged. */
+  readonly ageMs: number;
+}
+
 /**
  * What each caller wrote last through this node, so that its next read here sees it without asking for anything. A write is
  * forgotten once the node's copy has it.
  */
 export class OwnWrites {
-  readonly #points = new LRUCache<string, Point>({ max: CALLERS_MAX });
+  readonly #writes = new LRUCache<string, { readonly point: Point; readonly atMs: number }>({ max: CALLERS_MAX });
+  readonly #nowMs: () => number;
+
+  constructor(nowMs = (): number => performance.now()) {
+    this.#nowMs = nowMs;
+  }
 
   note(caller: Caller, point: Point): void {
     const key = keyOf(caller);
-    const before = this.#points.get(key);
-    if (before === undefined || !isReached(before, point)) this.#points.set(key, point);
+    const before = this.#writes.get(key);
+    if (before === undefined || !isReached(before.point, point)) this.#writes.set(key, { point, atMs: this.#nowMs() });
   }
 
-  /** The point that the caller's reads must see; undefined when the copy at `have` has all it wrote. */
-  pending(caller: Caller, have: Point): Point | undefined {
+  /** What the caller's reads must see; undefined when the copy at `have` has all it wrote. */
+  pending(caller: Caller, have: Point): PendingWrite | undefined {
     const key = keyOf(caller);
-    const point = this.#points.get(key);
-    if (point === undefined) return undefined;
-    if (!isReached(have, point)) return point;
-    this.#points.delete(key);
+    const write = this.#writes.get(key);
+    if (write === undefined) return undefined;
+    const { point, atMs } = write;
+    if (!isReached(have, point)) return { point, ageMs: this.#nowMs() - atMs };
+    this.#writes.delete(key);
     return undefined;
   }
 }

@@ -5,6 +5,7 @@ import http, { type IncomingMessage } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startCluster, type TestCluster } from '../support/cluster.js';
+import { startCuttingProxy } from '../support/cutting-proxy.js';
 import { eventually } from '../support/eventually.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { RestClient } from '../support/rest-client.js';
@@ -80,6 +81,25 @@ describe('a gateway before two nodes', () => {
     expect(shown.json()).toMatchObject({ a: '1', b: '1' });
     expect(shown.headers.get('oriel-image-version')).toBe('3');
   });
+
+  it('goes on by itself when a silent cut has left its connections dead', async () => {
+    const node = cluster.edges[0];
+    const port = Number(node?.grpcAddress.split(':').at(-1));
+    const line = await startCuttingProxy({ target: () => ({ port }) });
+    const behind = await startGateway([{ grpcAddress: line.address, httpUrl: node?.httpUrl ?? '' }]);
+    try {
+      const caller = new RestClient(behind.url);
+      const status = async (): Promise<number> => (await caller.call('GET', '/v2/images')).status;
+      expect(await status()).toBe(200);
+      line.cut('lose');
+      expect(await status()).not.toBe(200);
+      line.heal();
+      await eventually(status, (answer) => answer === 200, 60_000);
+    } finally {
+      await behind.stop();
+      await line.close();
+    }
+  }, 120_000);
 
   it('shows a caller at the second node what it wrote through the first', async () => {
     // The second node does not hear of changes, and the first has them at once.

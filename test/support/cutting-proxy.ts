@@ -2,6 +2,7 @@
  * A TCP proxy that stands for a network: it delays what passes, one way each, and can be cut and healed.
  *
  *   whole --cut('hang')--> bytes stay where they are, both ways, as in a network that drops packets --heal--> they go on
+ *   whole --cut('lose')--> as 'hang' --heal--> new connections pass, those of before stay dead, as between the kernel's pauses
  *   whole --cut('reset')--> connections are reset, new ones too --heal--> new ones pass
  */
 import { createConnection, createServer, type Socket } from 'node:net';
@@ -9,7 +10,7 @@ import { createConnection, createServer, type Socket } from 'node:net';
 /** What is on the way at most in one direction of a connection: 16 MiB are 320 MB/s at 50 ms. */
 const ON_THE_WAY_BYTES = 16 * 1024 * 1024;
 
-export type Cut = 'hang' | 'reset';
+export type Cut = 'hang' | 'lose' | 'reset';
 
 export interface CuttingProxy {
   readonly port: number;
@@ -41,6 +42,7 @@ export async function startCuttingProxy(options: ProxyOptions): Promise<CuttingP
     }
     const connection = new Connection(near, options.target(), line, () => connections.delete(connection));
     connections.add(connection);
+    if (line.cut === 'lose') connection.lose();
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -58,6 +60,7 @@ export async function startCuttingProxy(options: ProxyOptions): Promise<CuttingP
       line.cut = how;
       for (const connection of connections) {
         if (how === 'reset') connection.reset();
+        else if (how === 'lose') connection.lose();
         else connection.pump();
       }
     },
@@ -104,6 +107,11 @@ class Connection {
   pump(): void {
     for (const way of this.#ways) way.pump();
   }
+
+  /** From now on nothing passes, whatever becomes of the line; neither end hears of it. */
+  lose(): void {
+    for (const way of this.#ways) way.lose();
+  }
 }
 
 /** One direction: chunks wait until they are due; the end of the stream waits in its turn. */
@@ -113,6 +121,7 @@ class OneWay {
   readonly #line: Line;
   readonly #queue: { readonly dueMs: number; readonly chunk: Buffer | undefined }[] = [];
   #bytes = 0;
+  #lost = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(from: Socket, to: Socket, line: Line) {
@@ -128,7 +137,7 @@ class OneWay {
   /** Passes on what is due, unless the line is cut. */
   pump(): void {
     clearTimeout(this.#timer);
-    if (this.#line.cut !== undefined) {
+    if (this.#line.cut !== undefined || this.#lost) {
       this.#from.pause();
       return;
     }
@@ -146,6 +155,11 @@ class OneWay {
       else this.#to.write(next.chunk);
     }
     if (this.#bytes < ON_THE_WAY_BYTES) this.#from.resume();
+  }
+
+  lose(): void {
+    this.#lost = true;
+    this.pump();
   }
 
   stop(): void {

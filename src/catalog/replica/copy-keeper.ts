@@ -47,6 +47,8 @@ const EMPTY_MS = 30_000;
 const OPEN_AGAIN_MS = 1000;
 const NOTE_AGAIN_MS = 2000;
 const CHECK_AGAIN_MS = 10_000;
+/** A process or a token that is replaced, or a primary that is started anew, is over sooner. */
+const OUTAGE_MS = 2000;
 
 export class CopyKeeper implements SyncListener {
   readonly #generations: Generations;
@@ -67,6 +69,8 @@ export class CopyKeeper implements SyncListener {
   #highest: Point;
   #watch: FileWatch | undefined;
   #syncedAtMs = 0;
+  /** Since when every sync has failed. */
+  #failingSinceMs: number | undefined;
   #emptySinceMs: number | undefined;
   #pause: NodeJS.Timeout | undefined;
   #noting: NodeJS.Timeout | undefined;
@@ -97,6 +101,12 @@ export class CopyKeeper implements SyncListener {
     return this.#trouble;
   }
 
+  /** What keeps news from coming, in words, when it has for a while; undefined: they come, or may in a moment. */
+  get outage(): string | undefined {
+    if (this.#failingSinceMs === undefined || performance.now() - this.#failingSinceMs < OUTAGE_MS) return undefined;
+    return this.#trouble;
+  }
+
   /** Serves what there is, and starts the sync: of that, or of a first or new copy. */
   async open(): Promise<void> {
     const { generation } = this.#generations.state;
@@ -108,6 +118,7 @@ export class CopyKeeper implements SyncListener {
   onSynced(): void {
     if (this.#stop.signal.aborted) return;
     this.#syncedAtMs = performance.now();
+    this.#failingSinceMs = undefined;
     if (this.#reads?.generation === this.#target) this.#brought(this.#reads);
     else if (!this.#checking) this.#filled();
   }
@@ -120,6 +131,7 @@ export class CopyKeeper implements SyncListener {
       this.#copyAnew(gone ?? message);
       return;
     }
+    this.#failingSinceMs ??= performance.now();
     const why = this.#generations.makeFolder() ?? this.#withRoom(message);
     const trouble = `the sync fails: ${why}`;
     // Once for a row of the same: a primary may be away for days.

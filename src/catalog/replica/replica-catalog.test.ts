@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PrimaryGroups } from '../../../test/support/primary-groups.js';
+import { startCountingProxy } from '../../../test/support/counting-proxy.js';
 import { objects, openReplica, ready, until } from '../../../test/support/replica.js';
 import { SQLD_INSTALLED, Sqld } from '../../../test/support/sqld.js';
 import { MIGRATIONS } from '../migrations/index.js';
 import type { ReplicaCatalog, ReplicaCatalogOptions } from './replica-catalog.js';
+import type { ReplicaSource } from './sync-source.js';
 
 let directory: string;
 let sqld: Sqld;
@@ -66,6 +68,28 @@ describe.skipIf(!SQLD_INSTALLED)('ReplicaCatalog', { timeout: 120_000 }, () => {
       async () => await woken.read(objects),
       (count) => count === groups.count,
     );
+  });
+
+  test('makes no more than a few syncs for a position that cannot come', async () => {
+    const counting = await startCountingProxy(Number(new URL(sqld.url).port));
+    try {
+      const authToken = sqld.token('ro');
+      const syncUrl = `http://127.0.0.1:${counting.port}`;
+      const source = (): Promise<ReplicaSource> => Promise.resolve({ syncUrl, authToken });
+      const catalog = await open('never', { syncIntervalMs: 60_000, source });
+      await ready(catalog);
+      const bytesOf = async (timeoutMs: number): Promise<number> => {
+        const before = counting.bytes();
+        await expect(catalog.waitFor({ epoch: 999_999, frame: 1 }, timeoutMs)).rejects.toThrow('expected position');
+        return counting.bytes() - before;
+      };
+      const briefBytes = await bytesOf(500);
+      expect(briefBytes).toBeGreaterThan(0);
+      // However long it is waited for, the syncs are as many.
+      expect(await bytesOf(5000)).toBeLessThan(briefBytes * 4);
+    } finally {
+      await counting.close();
+    }
   });
 
   test('waits for as long as it was told, and says what it waited for', async () => {

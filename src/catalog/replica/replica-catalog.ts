@@ -49,8 +49,10 @@ export interface ReplicaCatalogOptions {
 const SYNC_INTERVAL_MS = 1000;
 const ANSWER_TIMEOUT_MS = 10_000;
 const WAIT_TIMEOUT_MS = 5000;
-/** The first sync brings a position that was written before it began; if not, or if it takes long, this often it is looked. */
+/** A sync that takes long brings group by group: this often it is looked whether a position that is waited for is there. */
 const LOOK_EVERY_MS = 25;
+/** The first sync brings a position that was written before it began; should the primary tell of it late, a second does. */
+const WAKE_AGAIN_MS = 50;
 
 /**
  * Opens a node's replica of the cluster's catalog. Resolves at once, with the primary down and with no copy yet as well;
@@ -130,7 +132,8 @@ export class ReplicaCatalog implements Catalog {
   }
 
   /**
-   * Waits until reads see the position, and has a sync made at once for it.
+   * Waits until reads see the position, and has a sync made at once for it. One that cannot come costs two syncs, however
+   * long it is waited for.
    *
    * @throws ServiceError UNAVAILABLE when it is not there after the time.
    */
@@ -139,8 +142,13 @@ export class ReplicaCatalog implements Catalog {
     if (this.#reached(position)) return;
     const waiting = this.#waiters.wait(position, timeoutMs, () => this.#lateError(position));
     this.#sync.wake();
+    const again = setTimeout(() => this.#sync.wake(), WAKE_AGAIN_MS);
     this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
-    await waiting;
+    try {
+      await waiting;
+    } finally {
+      clearTimeout(again);
+    }
   }
 
   /** `ok`: reads are answered. The message tells of trouble with the sync also while they are; see `stalenessMs`. */
@@ -161,6 +169,11 @@ export class ReplicaCatalog implements Catalog {
   /** Which catalog the copy in use is of; 0: not known. */
   catalogId(): number {
     return this.#facts?.catalogId ?? 0;
+  }
+
+  /** Why no news of the catalog have come for a while, when syncs fail; undefined: they come, or may in a moment. */
+  get outage(): string | undefined {
+    return this.#keeper.outage;
   }
 
   /** Milliseconds since the end of the last sync that the reads show, over restarts too; null when it is not known. */
@@ -274,7 +287,6 @@ export class ReplicaCatalog implements Catalog {
       return;
     }
     this.#keeper.look();
-    if (this.#waiters.size > 0) this.#sync.wake();
   }
 
   #onFresh(facts: FileFacts, syncedAtMs: number | undefined): void {
@@ -296,6 +308,8 @@ export class ReplicaCatalog implements Catalog {
 
   #onFailed(failure: FailedSync): void {
     this.#keeper.onFailed(failure);
+    // What was demanded was not done; the supervisor pauses between failures.
+    if (this.#waiters.size > 0) this.#sync.wake();
     if (failure.kind === 'token') this.#onTokenRefused?.();
   }
 }

@@ -26,6 +26,8 @@ export interface GatewayNode {
   readonly backend: GatewayBackend;
   /** Asks whether it serves (gRPC health service); rejects with the reason when not. */
   check(signal: AbortSignal): Promise<void>;
+  /** After silence: tries a new connection, and has later calls go over one when it is answered. Returns whether it is. */
+  renew(): Promise<boolean>;
 }
 
 /** A call's stay at a node. */
@@ -215,18 +217,8 @@ class Member {
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       const isBusy = this.answeredMs > askedMs || this.#around.isLast(this);
-      if (error instanceof SilentError && this.why === undefined && isBusy) {
-        this.#checkLater(CHECK_EVERY_MS);
-        return;
-      }
-      const why = error instanceof Error ? error.message : String(error);
-      const answered = error instanceof ServiceError && !isUnreachable(error);
-      if (this.why === undefined) this.goDown(why, !answered);
-      else {
-        this.why = why;
-        this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MAX_MS);
-        this.#checkLater(this.#pauseMs);
-      }
+      if (!(error instanceof SilentError && this.why === undefined && isBusy)) this.#failed(error);
+      if (error instanceof SilentError) await this.#renew();
     } finally {
       asked.abort();
     }
@@ -236,6 +228,24 @@ class Member {
     this.#stop.abort();
     this.#asked?.abort();
     clearTimeout(this.#timer);
+  }
+
+  #failed(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    const answered = error instanceof ServiceError && !isUnreachable(error);
+    if (this.why === undefined) this.goDown(why, !answered);
+    else {
+      this.why = why;
+      this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MAX_MS);
+      this.#checkLater(this.#pauseMs);
+    }
+  }
+
+  /** The connection may have died without a word while the node is well: its next check then comes at once. */
+  async #renew(): Promise<void> {
+    clearTimeout(this.#timer);
+    const pauseMs = (await this.node.renew()) ? 0 : this.#pauseMs;
+    this.#checkLater(this.why === undefined ? CHECK_EVERY_MS : pauseMs);
   }
 
   #checkLater(inMs: number): void {

@@ -15,7 +15,8 @@ const call = () => ({ metadata: new Metadata(), signal: new AbortController().si
 
 /** A node of which only what is given can be called. */
 function nodeOf(name: string, parts: { [Part in keyof GatewayBackend]?: Partial<GatewayBackend[Part]> }): GatewayNode {
-  return { name, backend: parts as unknown as GatewayBackend, check: () => Promise.resolve() };
+  const backend = parts as unknown as GatewayBackend;
+  return { name, backend, check: () => Promise.resolve(), renew: () => Promise.resolve(false) };
 }
 
 function opened(text: string, offsetBytes: number, breaks: boolean, checksum = 'a'): OpenedRead {
@@ -59,6 +60,37 @@ describe('createPooledBackend', () => {
     expect(ids[0]).toMatch(/^[\da-f-]{36}$/);
     // The first was left: the second change went to the other node at once.
     expect(ids).toEqual([ids[0], ids[0], 'mine']);
+    backend.close();
+  });
+
+  it('reads at a node that has what the caller has seen, and at one that lags when there is no other', async () => {
+    const asked: string[] = [];
+    const positions: Record<string, string> = { a: '1.9', b: '1.5', c: '1.9' };
+    const node = (name: string): GatewayNode =>
+      nodeOf(name, {
+        catalog: {
+          getMember(_request, options) {
+            const position = positions[name];
+            if (position === undefined) return Promise.reject(lost());
+            const wanted = options?.metadata?.get('oriel-min-position') ?? '';
+            asked.push(`${name} for ${wanted}`);
+            if (wanted > position) return Promise.reject(new ServiceError('UNAVAILABLE', 'it lags'));
+            options?.onHeader?.(new Metadata().set('oriel-position', position));
+            return Promise.resolve({ member: undefined });
+          },
+        },
+      });
+    const backend = createPooledBackend([node('a'), node('b'), node('c')], LOG);
+    const read = async (): Promise<readonly string[]> => {
+      asked.length = 0;
+      await backend.catalog.getMember({ imageId: 'i', memberId: 'm' }, call());
+      return [...asked];
+    };
+    expect(await read()).toEqual(['a for ']);
+    delete positions['a'];
+    expect(await read()).toEqual(['b for 1.9', 'c for 1.9']);
+    delete positions['c'];
+    expect(await read()).toEqual(['b for 1.9', 'b for ']);
     backend.close();
   });
 
@@ -121,20 +153,35 @@ describe('CallerPositions', () => {
 
   it('lets a caller’s reads carry its newest write, or what it asks for itself when that is newer', () => {
     const positions = new CallerPositions();
-    positions.note(caller('a'), at('2.10'));
-    positions.note(caller('a'), at('2.9'));
-    expect(positions.carriedBy(caller('a')).get('oriel-min-position')).toBe('2.10');
-    expect(positions.carriedBy(caller('b')).get('oriel-min-position')).toBeUndefined();
+    positions.note(caller('a'), at('2.10'), 'change');
+    positions.note(caller('a'), at('2.9'), 'change');
+    const carried = (metadata: Metadata): string | undefined =>
+      positions.carriedBy(metadata, 'written').get('oriel-min-position');
+    expect(carried(caller('a'))).toBe('2.10');
+    expect(carried(caller('b'))).toBeUndefined();
     const asks = (position: string): Metadata => caller('a').set('oriel-min-position', position);
-    expect(positions.carriedBy(asks('2.9')).get('oriel-min-position')).toBe('2.10');
-    expect(positions.carriedBy(asks('3.1')).get('oriel-min-position')).toBe('3.1');
-    expect(positions.carriedBy(asks('no position')).get('oriel-min-position')).toBe('no position');
+    expect(carried(asks('2.9'))).toBe('2.10');
+    expect(carried(asks('3.1'))).toBe('3.1');
+    expect(carried(asks('no position'))).toBe('no position');
+  });
+
+  it('keeps apart what a caller wrote and what it saw', () => {
+    const positions = new CallerPositions();
+    const carried = (which: 'written' | 'seen'): string | undefined =>
+      positions.carriedBy(caller('a'), which).get('oriel-min-position');
+    positions.note(caller('a'), at('1.7'), 'read');
+    expect([carried('written'), carried('seen')]).toEqual([undefined, '1.7']);
+    positions.note(caller('a'), at('1.5'), 'change');
+    expect([carried('written'), carried('seen')]).toEqual(['1.5', '1.7']);
+    positions.note(caller('a'), at('1.6'), 'read');
+    positions.note(caller('a'), at('1.9'), 'change');
+    expect([carried('written'), carried('seen')]).toEqual(['1.9', '1.9']);
   });
 
   it('forgets callers when there are many', () => {
     const positions = new CallerPositions();
-    for (let index = 0; index <= 10_000; index += 1) positions.note(caller(`t${index}`), at('1.1'));
-    expect(positions.carriedBy(caller('t0')).get('oriel-min-position')).toBeUndefined();
-    expect(positions.carriedBy(caller('t10000')).get('oriel-min-position')).toBe('1.1');
+    for (let index = 0; index <= 10_000; index += 1) positions.note(caller(`t${index}`), at('1.1'), 'change');
+    expect(positions.carriedBy(caller('t0'), 'written').get('oriel-min-position')).toBeUndefined();
+    expect(positions.carriedBy(caller('t10000'), 'written').get('oriel-min-position')).toBe('1.1');
   });
 });

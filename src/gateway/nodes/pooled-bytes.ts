@@ -19,7 +19,7 @@ interface OpenAt {
 export function pooledBytes(pool: NodePool, positions: CallerPositions): ByteStreams {
   return {
     async openRead(request, call) {
-      const metadata = positions.carriedBy(call.metadata);
+      const metadata = positions.carriedBy(call.metadata, 'written');
       const open = await openSomewhere(pool, request, callWith(call, metadata));
       if (open === undefined) return undefined;
       return { ...open.read, chunks: chunksFrom(pool, open, request, callWith(call, metadata)) };
@@ -121,7 +121,7 @@ async function write(
 ): Promise<Image> {
   const { request, source, call } = upload;
   const onHeader = (header: Metadata): void => {
-    positions.note(call.metadata, header);
+    positions.note(call.metadata, header, 'change');
     call.onHeader?.(header);
   };
   const state = { begun: false };

@@ -8,7 +8,7 @@ import { failedWith } from '../../base/service-error.js';
 import type { CatalogServiceClient } from '../../gen/oriel/catalog/v1/catalog_service.js';
 import type { NodeServiceClient, WatchEventsResponse } from '../../gen/oriel/node/v1/node_service.js';
 import type { GatewayBackend } from '../gateway-options.js';
-import type { CallerPositions } from './caller-positions.js';
+import { type CallerPositions, positionIn } from './caller-positions.js';
 import { mayGoElsewhere, type NodePool } from './node-pool.js';
 
 const NEVER_ABORTED = new AbortController().signal;
@@ -110,11 +110,25 @@ async function* watch(
 
 function reader(pool: NodePool, positions: CallerPositions) {
   return <Request, Response>(of: Of<Request, Response>): Method<Request, Response> =>
-    (request, options) => {
-      const metadata = positions.carriedBy(metadataOf(options));
-      return pool.run(options?.signal ?? NEVER_ABORTED, ({ backend, signal }) =>
-        of(backend)(request, { ...headerOf(options), metadata, signal }),
-      );
+    async (request, options) => {
+      const caller = metadataOf(options);
+      const onHeader = (header: Metadata): void => {
+        positions.note(caller, header, 'read');
+        options?.onHeader?.(header);
+      };
+      const send = (metadata: Metadata): Promise<Response> =>
+        pool.run(options?.signal ?? NEVER_ABORTED, ({ backend, signal }) =>
+          of(backend)(request, { metadata, signal, onHeader }),
+        );
+      const seen = positions.carriedBy(caller, 'seen');
+      try {
+        return await send(seen);
+      } catch (error) {
+        // Where no node has what the caller has seen, an older answer is better than none; but never without its own writes.
+        const written = positions.carriedBy(caller, 'written');
+        if (!failedWith(error, 'UNAVAILABLE') || positionIn(written) === positionIn(seen)) throw error;
+        return await send(written);
+      }
     };
 }
 
@@ -126,7 +140,7 @@ function writer(pool: NodePool, positions: CallerPositions) {
       const metadata = metadataOf(options);
       const named = (request.requestId ?? '') === '' ? { ...request, requestId: randomUUID() } : request;
       const onHeader = (header: Metadata): void => {
-        positions.note(metadata, header);
+        positions.note(metadata, header, 'change');
         options?.onHeader?.(header);
       };
       return pool.run(options?.signal ?? NEVER_ABORTED, ({ backend, signal }) =>
