@@ -33,15 +33,15 @@ export class CatalogFreshness {
 
   /** Waits until a read may be answered. UNAVAILABLE: the copy does not get there in time. */
   async reach(caller: Caller, context: Pick<ServiceContext, 'minPosition'>): Promise<void> {
-    if (context.minPosition !== undefined) await this.until(parsePosition(context.minPosition));
+    if (context.minPosition !== undefined) await this.#until(parsePosition(context.minPosition));
     const own = this.#ownWrites?.pending(caller, this.#catalog.status().position);
     if (own === undefined) return;
     if (own.ageMs > OWN_WRITE_BINDS_MS && this.#outage() !== undefined) return;
-    await this.until(own.point);
+    await this.#until(own.point);
   }
 
   /** Waits until the copy has the position. UNAVAILABLE: it does not get there in time; at once while it gets no news. */
-  async until(wanted: Point): Promise<void> {
+  async #until(wanted: Point): Promise<void> {
     const { position, stalenessMs } = this.#catalog.status();
     const outage = this.#outage();
     if (outage === undefined || isReached(position, wanted)) return this.#catalog.waitFor(wanted);

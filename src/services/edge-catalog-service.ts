@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { CallOptions } from 'nice-grpc-common';
 import { failedWith, ServiceError } from '../base/service-error.js';
 import { parsePosition } from '../domain/position.js';
+import type { Catalog } from '../application/ports/catalog.js';
 import type { Caller } from '../domain/caller.js';
 import type { CatalogServiceClient } from '../gen/oriel/catalog/v1/catalog_service.js';
 import type * as wire from '../gen/oriel/catalog/v1/catalog_service.js';
@@ -37,7 +38,7 @@ export interface AuthorityLink {
 export interface EdgeParts {
   /** The service over this node's copy, for reads. */
   readonly local: CatalogMethods;
-  readonly copy: { wake(): void };
+  readonly copy: Pick<Catalog, 'waitFor'> & { wake(): void };
   readonly authority: AuthorityLink;
   readonly freshness: CatalogFreshness;
   readonly ownWrites: OwnWrites;
@@ -223,7 +224,8 @@ export class EdgeCatalogService implements CatalogMethods {
     }
     const position = await this.#positionWith(imageId, context);
     if (position !== undefined) {
-      await this.#parts.freshness.until(parsePosition(position));
+      // Also when syncs failed until now: the authority has just answered, so they may succeed in a moment.
+      await this.#parts.copy.waitFor(parsePosition(position));
       return read();
     }
     if ('error' in first) throw first.error;
