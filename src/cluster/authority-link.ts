@@ -45,6 +45,7 @@ export class AuthorityLink {
   readonly #client: NodeClient;
   readonly #stop = new AbortController();
   #shutBecause: string | undefined;
+  #refusedBecause: string | undefined;
   #probe: NodeJS.Timeout | undefined;
   #isDoubted = false;
   /** The last probe met silence, not a refusal. */
@@ -70,6 +71,11 @@ export class AuthorityLink {
     return this.#shutBecause;
   }
 
+  /** Sends no calls to what answers there, which is not the authority of this node's catalog; undefined: it is. */
+  refuse(why: string | undefined): void {
+    this.#refusedBecause = why;
+  }
+
   /** What a call carries to act for a caller. */
   vouch(caller: Caller, trace: { readonly trace: RequestTrace }): CallOptions {
     const metadata = Metadata({ 'x-oriel-statement': this.#options.sign(caller) });
@@ -84,6 +90,8 @@ export class AuthorityLink {
    * message says when the call may have been carried out. DEADLINE_EXCEEDED: it answers others, but did not answer this in time.
    */
   async run<Response>(call: () => Promise<Response>, deadlineMs = CALL_DEADLINE_MS): Promise<Response> {
+    if (this.#refusedBecause !== undefined)
+      throw new ServiceError('UNAVAILABLE', `Nothing can be changed here: ${this.#refusedBecause}`);
     if (this.#shutBecause !== undefined) throw this.#refusal(this.#shutBecause);
     const giveUpMs = performance.now() + RETRY_FOR_MS;
     for (;;) {

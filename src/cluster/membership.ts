@@ -48,7 +48,9 @@ export class Membership {
   async join(): Promise<SyncSource> {
     const { nodeId, publicKey, proof, link } = this.#options;
     const joined = await link.node.join({ nodeId, publicKey, proof });
-    this.#refuseOther(Number(joined.catalogId));
+    const other = this.#otherCatalog(Number(joined.catalogId));
+    link.refuse(other?.message);
+    if (other !== undefined) throw other;
     await this.#refuseOlder(Number(joined.epoch));
     this.#setClock(joined.now);
     this.announceSoon();
@@ -56,10 +58,10 @@ export class Membership {
   }
 
   /** A copy is never replaced by another catalog: it may be the last one of a cluster. 0: of an earlier release. */
-  #refuseOther(catalogId: number): void {
+  #otherCatalog(catalogId: number): ServiceError | undefined {
     const own = this.#options.epochs.catalogId();
-    if (own === 0 || catalogId === 0 || own === catalogId) return;
-    throw new ServiceError(
+    if (own === 0 || catalogId === 0 || own === catalogId) return undefined;
+    return new ServiceError(
       'STATE_CONFLICT',
       'the authority that is named as primary has another catalog than the one that this node has a copy of: name the right ' +
         'one; or, if this node is to go over, remove the folder "replica" of its data folder',

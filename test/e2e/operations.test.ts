@@ -196,6 +196,7 @@ describe('promotion', () => {
       (text) => text.includes('another catalog'),
     );
     expect(await names(clientOf(kept))).toBe('kept,new,once,rejoined');
+    expect(await creating(clientOf(kept), 'astray')).toContain('another catalog');
     expect(await creating(clientOf(foreign), 'own')).toBe('created');
   }, 120_000);
 });
