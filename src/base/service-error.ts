@@ -35,3 +35,16 @@ export const UNREACHABLE: ErrorDetails = { unreachable: 'true' };
 export function isUnreachable(error: unknown): error is ServiceError {
   return error instanceof ServiceError && error.details['unreachable'] === 'true';
 }
+
+/** The detail of an error that says: the command line is wrong, for which the program ends with a code of its own. */
+const WRONG_COMMAND_LINE: ErrorDetails = { wrong_command_line: 'true' };
+
+/** Makes the error of a wrong command line. */
+export function usageError(message: string): ServiceError {
+  return new ServiceError('INVALID_ARGUMENT', message, { details: WRONG_COMMAND_LINE });
+}
+
+/** Tells whether the command line was wrong. */
+export function isUsageError(error: unknown): boolean {
+  return error instanceof ServiceError && error.details['wrong_command_line'] === 'true';
+}

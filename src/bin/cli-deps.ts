@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { ServiceError } from '../base/service-error.js';
+import { usageError } from '../base/service-error.js';
+import { namingLater } from '../base/system-error.js';
 import type { CliDeps, TokenFilePlace } from '../cli/deps.js';
 import { type LoadedConfig, loadConfig } from '../config/load-config.js';
 import { printConfig, describeConfig } from '../config/print-config.js';
@@ -21,7 +22,10 @@ export function cliDeps(env: CliDeps['env'], signal: AbortSignal): CliDeps {
       create: async (place, { user, project, roles, expiresAfter }) => {
         const createdAtMs = Date.now();
         const expiresAtMs = expiresAfter === null ? null : createdAtMs + durationOf(expiresAfter);
-        return createToken(fileOf(place), { user, project, roles, createdAtMs, expiresAtMs });
+        const file = fileOf(place);
+        return namingLater(`token file ${file}`, () =>
+          createToken(file, { user, project, roles, createdAtMs, expiresAtMs }),
+        );
       },
       list: async (place) => readTokenFile(fileOf(place)),
       revoke: async (place, id) => revokeToken(fileOf(place), id),
@@ -40,9 +44,6 @@ export function cliDeps(env: CliDeps['env'], signal: AbortSignal): CliDeps {
 function durationOf(text: string): number {
   const durationMs = parseDurationMs(text);
   if (durationMs === undefined)
-    throw new ServiceError(
-      'INVALID_ARGUMENT',
-      `--expires: expected a duration such as 30d or 12h, got ${JSON.stringify(text)}`,
-    );
+    throw usageError(`--expires: expected a duration such as 30d or 12h, got ${JSON.stringify(text)}`);
   return durationMs;
 }

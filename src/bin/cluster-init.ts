@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ServiceError } from '../base/service-error.js';
+import { ServiceError, usageError } from '../base/service-error.js';
+import { namingLater, systemError } from '../base/system-error.js';
+import { makeFolder } from '../hostfs/folder.js';
 import { type CertifiedKey, newClusterAuthority, newNodeCertificate } from '../identity/cluster-certificates.js';
 import { newClusterKey } from '../identity/cluster-key.js';
 
@@ -29,7 +31,7 @@ export async function writeClusterFiles(directory: string, nodes: readonly NewNo
   for (const { name } of nodes)
     if (existsSync(join(directory, name)))
       throw new ServiceError('ALREADY_EXISTS', `${join(directory, name)} exists: remove it to make a new certificate`);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  await namingLater(`--dir ${directory}`, () => makeFolder(directory, 0o700));
   const keyFile = join(directory, 'cluster.key');
   if (!existsSync(keyFile)) writeClusterKey(keyFile);
   const authority = await authorityIn(directory);
@@ -51,8 +53,7 @@ export async function writeClusterFiles(directory: string, nodes: readonly NewNo
 export function newNodeOf(text: string): NewNode {
   const [, name, hosts] = /^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})=([^=]+)$/.exec(text) ?? [];
   if (name === undefined || hosts === undefined)
-    throw new ServiceError(
-      'INVALID_ARGUMENT',
+    throw usageError(
       `--node: expected NAME=HOST[,HOST…] such as paris=10.0.1.1,paris.example.org, found ${JSON.stringify(text)}`,
     );
   return { name, hosts: hosts.split(',').map((host) => host.trim()) };
@@ -73,7 +74,7 @@ function writeNew(file: string, text: string, mode: number): void {
   try {
     writeFileSync(file, text, { mode, flag: 'wx' });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw systemError(file, error);
     throw new ServiceError('ALREADY_EXISTS', `${file} exists: a key is not replaced; name another file`);
   }
 }

@@ -11,6 +11,7 @@ import type { Config } from '../config/config.js';
 import { type ClusterKey, readClusterKey } from '../identity/cluster-key.js';
 import type { ReportLocationRequest } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { signStatement } from '../identity/node-statement.js';
+import type { NodeAddress } from '../rpc/node-client.js';
 import { announcementMessage } from '../services/authority-methods.js';
 import { edgeReading } from '../services/byte-stream-service.js';
 import { CatalogFreshness } from '../services/catalog-freshness.js';
@@ -21,7 +22,7 @@ import { findingToWire } from '../services/image-words.js';
 import { OwnWrites } from '../services/own-writes.js';
 import { findNode } from './find-node.js';
 import type { NodeRole, Self } from './node-role.js';
-import { clusterTlsOf } from './tls-files.js';
+import { type ClusterTls, clusterTlsOf } from './tls-files.js';
 
 const NO_TRACE = { trace: { requestId: undefined, traceparent: undefined } };
 
@@ -36,7 +37,7 @@ export async function openEdgeRole(config: Config, primary: string, self: Self):
   const epochs = { ...clusterKey.epochsOf(catalogId), seen: () => replica.seenEpoch(), catalogId };
   const tls = clusterTlsOf(config);
   const link = new AuthorityLink({
-    address: { node: primary, token: undefined, ca: tls?.caFile, cert: tls?.certFile, key: tls?.keyFile },
+    address: addressOf(primary, tls),
     sign: (caller) => signStatement(key.privateKey, nodeId, caller, membership.nowMs()),
     log,
   });
@@ -124,5 +125,16 @@ function remoteCommands(link: AuthorityLink, { nodeId }: Self): NodeCommands {
       const end = { nodeId, imageId, imageVersion: BigInt(imageVersion) };
       await link.run(() => link.catalog.endImageRepair(end, options()));
     },
+  };
+}
+
+function addressOf(primary: string, tls: ClusterTls | undefined): NodeAddress {
+  return {
+    node: primary,
+    option: '--primary',
+    token: undefined,
+    ca: tls?.caFile,
+    cert: tls?.certFile,
+    key: tls?.keyFile,
   };
 }

@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
-import { ServiceError } from '../base/service-error.js';
+import { usageError } from '../base/service-error.js';
 import type { Config } from '../config/config.js';
 import { createGateway, createPooledBackend, createRemoteByteStreams } from '../gateway/index.js';
 import { CALLS_CHANNEL_OPTIONS, connect } from '../rpc/node-client.js';
+import { addressOf, listenHttp } from './listen-http.js';
 import { createNodeMetrics } from './node-metrics.js';
-import { tlsTextsOf } from './tls-files.js';
+import { readPem, tlsTextsOf } from './tls-files.js';
 
 /** A node that is alive answers a new connection in two round trips. */
 const RENEW_WITHIN_MS = 2000;
@@ -43,9 +43,9 @@ export async function startGateway(config: Config, target: GatewayTarget): Promi
     metrics: () => metrics.text(),
     observe: (sample) => metrics.observe(sample),
   });
-  const { host, port } = await gateway.listen(config.node.http.host, config.node.http.port);
+  const http = await listenHttp(gateway, config.node.http);
   return {
-    http: `${config.tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    http: `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`,
     async stop() {
       await gateway.close();
       backend.close();
@@ -56,11 +56,13 @@ export async function startGateway(config: Config, target: GatewayTarget): Promi
 
 function nodesOf({ nodes, nodesHttp, ca }: GatewayTarget) {
   if (nodes.length === 0 || nodes.length !== nodesHttp.length)
-    throw new ServiceError(
-      'INVALID_ARGUMENT',
+    throw usageError(
       `expected as many --node-http as --node, at least one, got ${nodesHttp.length} and ${nodes.length}`,
     );
-  const tls = ca === undefined ? {} : { tls: { ca: readFileSync(ca, 'utf8') } };
+  const wrong = nodesHttp.find((url) => !/^https?:\/\//.test(url) || !URL.canParse(url));
+  if (wrong !== undefined)
+    throw usageError(`--node-http: expected a URL such as http://10.0.0.1:9292, found ${JSON.stringify(wrong)}`);
+  const tls = ca === undefined ? {} : { tls: { ca: readPem('--node-ca', ca) } };
   return nodes.map((name, index) => {
     const address = { node: name, ca, token: undefined };
     const client = connect(address, new AbortController().signal, CALLS_CHANNEL_OPTIONS);

@@ -1,14 +1,16 @@
-import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Log } from '../application/log.js';
-import type { Config, HostPort } from '../config/config.js';
+import { namingLater } from '../base/system-error.js';
+import type { Config } from '../config/config.js';
 import { createGateway, type Gateway } from '../gateway/index.js';
+import { makeFolder } from '../hostfs/folder.js';
 import { type GrpcServer, listenGrpc } from '../services/grpc-server.js';
 import { catalogClient, httpContext, nodeClient } from '../services/in-process-clients.js';
+import { addressOf, listenHttp } from './listen-http.js';
 import { createNodeMetrics } from './node-metrics.js';
 import type { NodeServices } from './node-services.js';
 import { clearSocket } from './socket-file.js';
-import { tlsTextsOf } from './tls-files.js';
+import { readPem, tlsTextsOf } from './tls-files.js';
 
 const DRAIN_MS = 10_000;
 
@@ -34,7 +36,7 @@ export async function openDoors(parts: Parts): Promise<NodeDoors> {
   const { config } = parts;
   const gateway = await openGateway(parts);
   const grpc = await openGrpcDoors(parts);
-  const http = await gateway.listen(config.node.http.host, config.node.http.port);
+  const http = await listenHttp(gateway, config.node.http);
   return {
     http: `${config.tls === null ? 'http' : 'https'}://${addressOf(http)}`,
     grpc: addressOf({ host: config.node.grpc.host, port: grpc.tcp.port }),
@@ -89,17 +91,19 @@ interface GrpcDoors {
 async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoors> {
   const options = { callers: services.callers, log };
   const { tls } = config;
+  const texts = tls === null ? null : tlsTextsOf(tls);
   const tcp = await listenGrpc(
     services,
     {
       address: addressOf(config.node.grpc),
+      option: '--grpc',
       listener: 'tcp',
-      ...(tls === null
+      ...(tls === null || texts === null
         ? {}
         : {
             tls: {
-              cert: readFileSync(tls.certFile),
-              key: readFileSync(tls.keyFile),
+              cert: Buffer.from(texts.cert),
+              key: Buffer.from(texts.key),
               ...(tls.clientCaFile === null ? {} : { clientCa: clientAuthorities(config, tls.clientCaFile) }),
             },
           }),
@@ -107,10 +111,11 @@ async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoor
     options,
   );
   await clearSocket(config.node.socketPath);
-  mkdirSync(dirname(config.node.socketPath), { recursive: true, mode: 0o750 });
+  await namingLater(`--socket ${config.node.socketPath}`, () => makeFolder(dirname(config.node.socketPath)));
   const previous = process.umask(0o117);
   try {
-    const unix = await listenGrpc(services, { address: `unix://${config.node.socketPath}`, listener: 'unix' }, options);
+    const address = `unix://${config.node.socketPath}`;
+    const unix = await listenGrpc(services, { address, option: '--socket', listener: 'unix' }, options);
     return { tcp, all: [tcp, unix] };
   } finally {
     process.umask(previous);
@@ -119,10 +124,7 @@ async function openGrpcDoors({ config, services, log }: Parts): Promise<GrpcDoor
 
 /** Where clients must show certificates, the cluster's nodes show theirs. */
 function clientAuthorities({ catalog }: Config, clientCaFile: string): Buffer {
-  const files = catalog.caFile === null ? [clientCaFile] : [clientCaFile, catalog.caFile];
-  return Buffer.from(files.map((file) => readFileSync(file, 'utf8')).join('\n'));
-}
-
-function addressOf({ host, port }: HostPort): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const clients = readPem('[tls] client_ca_file', clientCaFile);
+  const nodes = catalog.caFile === null ? [] : [readPem('[catalog] ca_file', catalog.caFile)];
+  return Buffer.from([clients, ...nodes].join('\n'));
 }

@@ -20,11 +20,11 @@ async function runRole(): Promise<void> {
     await program.parseAsync(argv, { from: 'user' });
     process.exit();
   } catch (error) {
-    const { describeError, EXIT } = await import('../cli/run-cli.js');
+    const { describeError, EXIT, exitCodeOf } = await import('../cli/run-cli.js');
     process.stderr.write(`oriel: ${describeError(error)}\n`);
     // The folder is another's, or this authority was replaced: what starts the role again and again must be told to stop.
     const conflict = error instanceof ServiceError && error.reason === 'STATE_CONFLICT';
-    process.exit(conflict ? EXIT.conflict : EXIT.failure);
+    process.exit(conflict ? EXIT.conflict : exitCodeOf(error));
   }
 }
 
@@ -34,9 +34,11 @@ async function runCommand(): Promise<void> {
     import('../cli/run-cli.js'),
     import('./cli-deps.js'),
   ]);
+  // Warnings about the program's own code are no news to who runs a command: gRPC's of TLS to an IP address.
+  process.noDeprecation = true;
   const interrupted = new AbortController();
-  // A command is cancelled and tidies up.
-  process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
+  // A command is cancelled and tidies up. The reason stays an AbortError, by which `runCli` knows an interruption.
+  process.once('SIGINT', () => interrupted.abort());
   const deps = cliDeps(process.env, interrupted.signal);
   const program = buildCli(deps);
   addRoles(program, deps.env);

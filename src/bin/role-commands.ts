@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
-import { ServiceError } from '../base/service-error.js';
+import { usageError } from '../base/service-error.js';
 import { SERVE_FLAGS } from '../config/flags.js';
 import { loadConfig } from '../config/load-config.js';
 import type { CliDeps } from '../cli/deps.js';
@@ -106,7 +106,13 @@ function addCluster(program: Command): void {
     .action(async ({ key, dir, node }: { key?: string; dir?: string; node: readonly string[] }) => {
       const { newNodeOf, writeClusterFiles, writeClusterKey } = await import('./cluster-init.js');
       if ((key === undefined) === (dir === undefined))
-        throw new ServiceError('INVALID_ARGUMENT', 'expected --dir with a --node for each node, or --key alone');
+        throw usageError('expected --dir with a --node for each node, or --key alone');
+      if ((dir === undefined) !== (node.length === 0))
+        throw usageError(
+          dir === undefined
+            ? '--key stands alone: leave --node out, or give --dir instead'
+            : '--dir: expected a --node NAME=HOST[,HOST…] for each node',
+        );
       if (key !== undefined) {
         writeClusterKey(key);
         process.stdout.write(`wrote ${key}: give every node a copy as --cluster-key\n`);
@@ -140,7 +146,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 function wholeNumber(name: string, text: string, max: number): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > max)
-    throw new ServiceError('INVALID_ARGUMENT', `${name}: expected a number from 0 to ${max}, got ${text.slice(0, 20)}`);
+    throw usageError(`${name}: expected a number from 0 to ${max}, got ${text.slice(0, 20)}`);
   return value;
 }
 

@@ -6,9 +6,11 @@ import { isReason } from '../base/error-table.js';
 import { ServiceError } from '../base/service-error.js';
 import { CALL_DEADLINE_MS, CHANNEL_OPTIONS, credentialsOf, statusError, targetOf } from '../rpc/node-client.js';
 import { addressOf, type CommonOptions, nodeCommand, wholeNumber } from './command.js';
+import { withAdvice } from './connection-advice.js';
 import type { CliDeps } from './deps.js';
 import { reasonOf } from './error-info.js';
 import { write } from './output.js';
+import type { Types } from './proto-fields.js';
 import type { AnyMethod } from './proto-methods.js';
 
 interface CallOptions extends CommonOptions {
@@ -24,15 +26,15 @@ export function addCall(program: Command, deps: CliDeps): void {
     .addHelpText('after', CALL_HELP)
     .action(async (name: string | undefined, json: string | undefined, options: CallOptions) => {
       // The loader of .proto files costs 100 ms, which no other command should pay.
-      const { findMethod, loadMethods } = await import('./proto-methods.js');
-      const methods = loadMethods(deps.protoDir);
+      const { findMethod, loadProtocol } = await import('./proto-methods.js');
+      const { methods, types } = loadProtocol(deps.protoDir);
       if (options.list === true || name === undefined) {
         await write(deps.stdout, [...methods.keys()].map((known) => `${known}\n`).join(''));
         return;
       }
       const method = findMethod(methods, name);
       const input = json === '-' ? await readText(deps.stdin) : (json ?? (method.requestStream ? '' : '{}'));
-      await call(method, await requestsOf(method, input), options, deps);
+      await call(method, await requestsOf(types, method, input), options, deps);
     });
 }
 
@@ -46,11 +48,11 @@ Examples:
   oriel call CatalogService/ListImages '{"filter": {"names": ["cirros"]}}'
   oriel call oriel.catalog.v1.CatalogService/GetImage '{"id": "…"}' --node unix:./data/oriel.sock`;
 
-async function requestsOf(method: AnyMethod, input: string): Promise<readonly object[]> {
+async function requestsOf(types: Types, method: AnyMethod, input: string): Promise<readonly object[]> {
   const { messageOf } = await import('./proto-methods.js');
-  if (!method.requestStream) return [messageOf(method.requestType, input)];
+  if (!method.requestStream) return [messageOf(types, method.requestType, input)];
   const lines = input.split('\n').filter((line) => line.trim() !== '');
-  return lines.map((line) => messageOf(method.requestType, line));
+  return lines.map((line) => messageOf(types, method.requestType, line));
 }
 
 async function call(
@@ -60,7 +62,7 @@ async function call(
   deps: CliDeps,
 ): Promise<void> {
   const address = addressOf(options, deps);
-  const client = new Client(targetOf(address.node), credentialsOf(address), CHANNEL_OPTIONS);
+  const client = new Client(targetOf(address), credentialsOf(address), CHANNEL_OPTIONS);
   const metadata = new Metadata();
   if (address.token !== undefined) metadata.set('x-auth-token', address.token);
   const streams = method.requestStream || method.responseStream;
@@ -78,7 +80,7 @@ async function call(
       await write(deps.stdout, `${JSON.stringify(message, null, method.responseStream ? 0 : 2)}\n`);
     }
   } catch (error) {
-    throw isStatus(error) ? failureOf(error, address.node) : error;
+    throw withAdvice(isStatus(error) ? failureOf(error) : error, address);
   } finally {
     deps.signal.removeEventListener('abort', cancel);
     client.close();
@@ -89,11 +91,11 @@ async function* readAnswers(stream: AsyncIterable<unknown>): AsyncGenerator {
   for await (const message of stream) yield message;
 }
 
-function failureOf(error: StatusObject, node: string): ServiceError {
+function failureOf(error: StatusObject): ServiceError {
   const [status] = error.metadata.get('grpc-status-details-bin');
   const reason = status instanceof Uint8Array ? reasonOf(status) : undefined;
   if (reason !== undefined && isReason(reason)) return new ServiceError(reason, error.details, { cause: error });
-  return statusError({ code: error.code, details: error.details, node, cause: error });
+  return statusError({ code: error.code, details: error.details, cause: error });
 }
 
 function isStatus(error: unknown): error is StatusObject {

@@ -330,6 +330,26 @@ describe('call', () => {
     expect((await oriel(['call', '--list'])).stdout.text).toContain('oriel.data.v1.DataService/UploadImage\n');
   });
 
+  it('says which field has the wrong type, also deep inside', async () => {
+    const cases = [
+      ['ListImages', { page_size: 'x' }, 'page_size: expected a whole number from 0 to 4294967295, found "x"'],
+      ['ListImages', { filter: { names: 'a' } }, 'filter.names: expected a JSON array'],
+      ['ListImages', { filter: { names: ['a', 1] } }, 'filter.names[1]: expected a text, found 1'],
+      ['ListImages', { filter: { visibility: 'public' } }, 'filter.visibility: expected one of VISIBILITY_SCOPE_'],
+      ['ListImages', { filter: { nams: [] } }, 'filter has no field "nams"; fields: visibility'],
+      ['ListImages', { sort: [{ ascending: 'yes' }] }, 'sort[0].ascending: expected true or false'],
+      ['CreateImage', { properties: { a: 1 } }, 'properties["a"]: expected a text, found 1'],
+      ['CreateImage', [], 'the request: expected a JSON object, found []'],
+    ] as const;
+    for (const [method, request, message] of cases) {
+      const run = await oriel(['call', method, JSON.stringify(request)]);
+      expect([run.code, run.stderr.text]).toEqual([2, expect.stringContaining(message)]);
+    }
+    expect((await oriel(['call', 'ListImages', '{"page_size":"1","filter":null}'])).code).toBe(0);
+    const made = await oriel(['call', 'CreateImage', '{"name":"typed","properties":{"a":"1"},"tags":["t"]}']);
+    expect(made.code).toBe(0);
+  });
+
   it('shows the reason of a failure', async () => {
     expect((await oriel(['call', 'GetImage', '{"id":"x"}'])).stderr.text).toBe('oriel: no image x (NOT_FOUND)\n');
   });
@@ -393,6 +413,33 @@ describe('the command line', () => {
     expect((await oriel(['node', 'whoami', '--token', 'me'])).stdout.text).toBe(
       'user me, project demo, roles member\n',
     );
+  });
+
+  it('ends with 2 for a wrong command line', async () => {
+    const wrong = [
+      ['image', 'update', 'u1'],
+      ['image', 'update', 'u1', '--tag', 'a', '--clear-tags'],
+      ['image', 'list', '--node', 'foo'],
+      ['image', 'list', '--node', '127.0.0.1:99999'],
+      ['image', 'list', '--cert', 'c.pem', '--key', 'k.pem'],
+      ['image', 'list', '--status', 'foo'],
+      ['image', 'tag', 'u1', ''],
+      ['token', 'create', '--user', 'u', '--role', 'foo'],
+    ];
+    for (const args of wrong) expect([args, (await oriel(args)).code]).toEqual([args, 2]);
+    expect((await oriel(['image', 'list', '--status', 'foo'])).stderr.text).toContain('one of queued, saving');
+    expect((await oriel(['token', 'create', '--user', 'u', '--role', 'foo'])).stderr.text).toContain('reader, member');
+  });
+
+  it('names the option and what to do when a file cannot be used', async () => {
+    const ca = await oriel(['image', 'list', '--ca', join(folder, 'no.pem')]);
+    expect([ca.code, ca.stderr.text]).toEqual([
+      1,
+      expect.stringMatching(/^oriel: --ca .*no\.pem: ENOENT: there is no/),
+    ]);
+    writeFileSync(join(folder, 'bad.pem'), 'no PEM');
+    const bad = await oriel(['image', 'list', '--ca', join(folder, 'bad.pem')]);
+    expect([bad.code, bad.stderr.text]).toEqual([1, expect.stringContaining('bad.pem')]);
   });
 
   it('hands tokens and configuration to the functions given', async () => {

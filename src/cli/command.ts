@@ -1,6 +1,7 @@
 /** What all commands share: the options of the connection, and the context that an action works with. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { connect, type NodeAddress, type NodeClient } from '../rpc/node-client.js';
+import { withAdvice } from './connection-advice.js';
 import type { CliDeps } from './deps.js';
 import { write, writeJson } from './output.js';
 
@@ -46,9 +47,12 @@ export async function withClient<T>(
   deps: CliDeps,
   action: (client: NodeClient) => Promise<T>,
 ): Promise<T> {
-  const client = connect(addressOf(options, deps), deps.signal);
+  const address = addressOf(options, deps);
+  const client = connect(address, deps.signal);
   try {
     return await action(client);
+  } catch (error) {
+    throw withAdvice(error, address);
   } finally {
     client.close();
   }

@@ -1,4 +1,4 @@
-import { ServiceError } from '../base/service-error.js';
+import { usageError } from '../base/service-error.js';
 import { ImageVisibility } from '../gen/oriel/catalog/v1/image.js';
 import type { ImageChange } from '../gen/oriel/catalog/v1/image_change.js';
 import { enumOf } from './image-words.js';
@@ -38,14 +38,14 @@ export function changesOf(options: UpdateOptions): ImageChange[] {
   if (minRam !== undefined) changes.push({ $case: 'minRam', value: minRam });
   changes.push(...tagChanges(options), ...propertyChanges(options));
   if (changes.length === 0) {
-    throw new ServiceError('INVALID_ARGUMENT', 'nothing to change: expected an option such as --name or --property');
+    throw usageError('nothing to change: expected an option such as --name or --property');
   }
   return changes.map((change) => ({ change }));
 }
 
 function tagChanges({ tag, clearTags }: UpdateOptions): ImageChange['change'][] {
   if (tag !== undefined && clearTags === true) {
-    throw new ServiceError('INVALID_ARGUMENT', '--tag and --clear-tags: expected one of them');
+    throw usageError('--tag and --clear-tags: expected one of them');
   }
   if (tag === undefined && clearTags !== true) return [];
   return [{ $case: 'tags', value: { tags: [...(tag ?? [])] } }];
@@ -54,7 +54,7 @@ function tagChanges({ tag, clearTags }: UpdateOptions): ImageChange['change'][] 
 function propertyChanges({ property, removeProperty }: UpdateOptions): ImageChange['change'][] {
   const both = (removeProperty ?? []).find((name) => property?.has(name) === true);
   if (both !== undefined) {
-    throw new ServiceError('INVALID_ARGUMENT', `--property and --remove-property both name ${JSON.stringify(both)}`);
+    throw usageError(`--property and --remove-property both name ${JSON.stringify(both)}`);
   }
   const changes: ImageChange['change'][] = [];
   for (const [name, value] of property ?? []) {

@@ -1,6 +1,7 @@
 /** `oriel image upload|copy|download|deactivate|reactivate|tag|untag`. */
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
+import { usageError } from '../base/service-error.js';
 import type { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { NodeClient } from '../rpc/node-client.js';
 import { type CommonOptions, nodeCommand, report, withClient } from './command.js';
@@ -79,6 +80,8 @@ export function addTags(images: Command, deps: CliDeps): void {
   const action =
     (verb: 'tagged' | 'untagged') =>
     async (given: string, tags: readonly string[], options: CommonOptions): Promise<void> => {
+      // The Images API has no way to name an empty one; one that is there may go.
+      if (verb === 'tagged' && tags.includes('')) throw usageError('a tag is empty: expected 1 to 255 characters');
       const imageId = await withClient(options, deps, async (client) => {
         const id = await findImageId(client, given);
         for (const tag of tags) {

@@ -1,6 +1,6 @@
 /** `oriel image list`. */
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Image } from '../gen/oriel/catalog/v1/image.js';
+import { type Image, ImageStatus } from '../gen/oriel/catalog/v1/image.js';
 import {
   type ImageFilter,
   MemberStatusScope,
@@ -45,7 +45,7 @@ interface ListOptions extends CommonOptions {
 export function addList(images: Command, deps: CliDeps): void {
   nodeCommand(images, 'list', 'list the images that you may see, newest first')
     .option('--name <name>', 'with this name; several times: one of them', collect)
-    .option('--status <status>', 'in this status; several times: one of them', collect)
+    .option('--status <status>', 'in this status; several times: one of them', collectStatus)
     .addOption(
       wordOption('--visibility <word>', 'part of the images', ['public', 'private', 'shared', 'community', 'all']),
     )
@@ -114,6 +114,13 @@ function filterOf(options: ListOptions): ImageFilter {
     integers: [],
     times: [],
   };
+}
+
+function collectStatus(text: string, before: readonly string[] = []): readonly string[] {
+  const known = Object.values(ImageStatus).filter((value) => value !== ImageStatus.UNSPECIFIED);
+  const words = known.map((value) => wordOf(value, 'IMAGE_STATUS_')).filter((word) => word !== 'unknown');
+  if (!words.includes(text)) throw new InvalidArgumentError(`expected one of ${words.join(', ')}.`);
+  return collect(text, before);
 }
 
 /** Parses `name:asc,created_at`; without a direction it is descending, as in the Images API. */

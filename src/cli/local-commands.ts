@@ -1,5 +1,5 @@
 /** `oriel token` and `oriel config`: on files of this machine, by functions that the program's entry hands in. */
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { collect, report } from './command.js';
 import type { CliDeps, TokenFilePlace } from './deps.js';
 import { alignRows } from './output.js';
@@ -22,7 +22,7 @@ export function addToken(program: Command, deps: CliDeps): void {
   local('create', 'make a token and print it, this once')
     .requiredOption('--user <name>', 'who has it')
     .option('--project <project>', 'project it acts in (default: none)')
-    .option('--role <role>', 'role: reader, member, admin or service; several times (default: member, reader)', collect)
+    .option('--role <role>', `role: ${ROLES.join(', ')}; several times (default: member, reader)`, collectRole)
     .option('--expires <duration>', 'how long it is good, such as 30d (default: for ever)')
     .addHelpText('after', '\nExample:\n  export ORIEL_TOKEN=$(oriel token create --user ci --project demo)')
     .action(async (options: LocalOptions & CreateTokenOptions) => {
@@ -59,6 +59,14 @@ export function addToken(program: Command, deps: CliDeps): void {
       await report(deps, options, { json: { revoked: id }, text: `revoked ${id}\n` });
     },
   );
+}
+
+/** The roles that the rules know (domain/policy.ts); another would open nothing. */
+const ROLES: readonly string[] = ['reader', 'member', 'manager', 'admin', 'service'];
+
+function collectRole(text: string, before: readonly string[] = []): readonly string[] {
+  if (!ROLES.includes(text.toLowerCase())) throw new InvalidArgumentError(`expected one of ${ROLES.join(', ')}.`);
+  return collect(text, before);
 }
 
 interface CreateTokenOptions {

@@ -2,13 +2,21 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
-import { ServiceError } from '../base/service-error.js';
+import { ServiceError, usageError } from '../base/service-error.js';
+import { checkMessage, type Types } from './proto-fields.js';
 
 export type AnyMethod = MethodDefinition<object, object>;
 type MessageType = AnyMethod['requestType'];
 
-/** Loads all methods by full name: `oriel.catalog.v1.CatalogService/ListImages`. */
-export function loadMethods(protoDir: string): ReadonlyMap<string, AnyMethod> {
+/** What the .proto files define. */
+export interface Protocol {
+  /** By full name: `oriel.catalog.v1.CatalogService/ListImages`. */
+  readonly methods: ReadonlyMap<string, AnyMethod>;
+  readonly types: Types;
+}
+
+/** Loads all methods and types. */
+export function loadProtocol(protoDir: string): Protocol {
   const files = readdirSync(protoDir, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.proto'));
   const definitions = loadSync(
     files.map((file) => join(protoDir, file)),
@@ -24,13 +32,17 @@ export function loadMethods(protoDir: string): ReadonlyMap<string, AnyMethod> {
     },
   );
   const methods = new Map<string, AnyMethod>();
+  const types = new Map<string, object>();
   for (const [service, definition] of Object.entries(definitions)) {
-    if ('format' in definition) continue;
+    if ('format' in definition) {
+      if (typeof definition.type === 'object') types.set(service, definition.type);
+      continue;
+    }
     for (const [name, method] of Object.entries(definition)) {
       if (isMethod(method)) methods.set(`${service}/${name}`, method);
     }
   }
-  return methods;
+  return { methods, types };
 }
 
 /**
@@ -53,38 +65,15 @@ export function findMethod(methods: ReadonlyMap<string, AnyMethod>, given: strin
   throw new ServiceError('INVALID_ARGUMENT', `${what} the name ${JSON.stringify(given)}; expected one of\n  ${names}`);
 }
 
-/** Parses JSON as a message of the type; fields that the type does not have are errors, not dropped. */
-export function messageOf(type: MessageType, json: string): object {
+/** Parses JSON as a message of the type. What the type does not have, or has otherwise, is an error, not dropped. */
+export function messageOf(types: Types, { type }: MessageType, json: string): object {
   let parsed: unknown;
   try {
     parsed = JSON.parse(json);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : '';
-    throw new ServiceError('INVALID_ARGUMENT', `the request is not JSON: ${why}`, { cause });
+    throw usageError(`the request is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
-  return checkFields(type, parsed);
-}
-
-/** Checks a value that was JSON against the fields of the type. */
-function checkFields(type: MessageType, value: unknown): object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ServiceError('INVALID_ARGUMENT', 'the request: expected a JSON object');
-  }
-  const known = fieldNames(type);
-  const unknown = Object.keys(value).find((name) => !known.includes(name));
-  if (unknown === undefined) return value;
-  const names = known.length === 0 ? 'none' : known.join(', ');
-  throw new ServiceError('INVALID_ARGUMENT', `the request has no field ${JSON.stringify(unknown)}; fields: ${names}`);
-}
-
-function fieldNames({ type }: MessageType): readonly string[] {
-  // A google.protobuf.DescriptorProto; the loader types it as an object.
-  const fields: unknown = 'field' in type ? type.field : [];
-  if (!Array.isArray(fields)) return [];
-  return fields.flatMap((field: unknown) => {
-    const named = typeof field === 'object' && field !== null && 'name' in field ? field.name : undefined;
-    return typeof named === 'string' ? [named] : [];
-  });
+  return checkMessage(types, type, parsed);
 }
 
 function isMethod(value: unknown): value is AnyMethod {

@@ -1,6 +1,6 @@
 /** Runs the command line and turns its end into an exit code. */
 import { type Command, CommanderError } from 'commander';
-import { ServiceError } from '../base/service-error.js';
+import { isUsageError, ServiceError } from '../base/service-error.js';
 import { isInterruption } from '../rpc/node-client.js';
 import type { OutputStream } from './deps.js';
 import { printable } from './output.js';
@@ -38,8 +38,13 @@ async function run(program: Command, argv: readonly string[], stderr: OutputStre
       return EXIT.interrupted;
     }
     stderr.write(`oriel: ${describeError(error)}\n`);
-    return EXIT.failure;
+    return exitCodeOf(error);
   }
+}
+
+/** The exit code of a command that failed so. */
+export function exitCodeOf(error: unknown): number {
+  return isUsageError(error) ? EXIT.usage : EXIT.failure;
 }
 
 /** The line that tells a user of an error. */

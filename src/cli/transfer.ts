@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import { getHashes } from 'node:crypto';
 import { ServiceError } from '../base/service-error.js';
+import { namingLater, systemError } from '../base/system-error.js';
 import { UNIT_BYTES } from '../base/units.js';
 import type { Image } from '../gen/oriel/catalog/v1/image.js';
 import type { DownloadHeader, UploadImageRequest } from '../gen/oriel/data/v1/data_service.js';
@@ -21,7 +22,7 @@ export interface Upload {
 /** Sends a file as the data of an image. One chunk of 1 MiB is read at a time, at the pace of the node. */
 export async function uploadFile(client: NodeClient, deps: CliDeps, upload: Upload): Promise<Image> {
   if (upload.file === '-') return send(client, deps, upload, { bytes: inUnits(deps.stdin), sizeBytes: null });
-  const handle = await open(upload.file, 'r');
+  const handle = await namingLater(upload.file, () => open(upload.file, 'r'));
   try {
     const facts = await handle.stat();
     if (facts.isDirectory()) throw new ServiceError('INVALID_ARGUMENT', `${upload.file} is a folder, not a file`);
@@ -182,7 +183,7 @@ async function openPart(part: string, force: boolean): Promise<FileHandle> {
   try {
     return await open(part, force ? 'w' : 'wx');
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw cause;
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EEXIST')) throw systemError(part, cause);
     const message = `${part} is there: another download runs, or one was killed; then remove it or give --force`;
     throw new ServiceError('ALREADY_EXISTS', message, { cause });
   }

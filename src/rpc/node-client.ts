@@ -8,7 +8,8 @@ import { errorDetailsClientMiddleware, RichClientError } from 'nice-grpc-error-d
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { isHostPort } from '../base/host-port.js';
 import { isReason, type Reason } from '../base/error-table.js';
-import { ServiceError, UNREACHABLE } from '../base/service-error.js';
+import { naming } from '../base/system-error.js';
+import { ServiceError, UNREACHABLE, usageError } from '../base/service-error.js';
 import { type CatalogServiceClient, CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { type DataServiceClient, DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
 import { type NodeServiceClient, NodeServiceDefinition } from '../gen/oriel/node/v1/node_service.js';
@@ -31,6 +32,8 @@ export interface NodeAddress {
   /** `HOST:PORT`, `unix:PATH` or `unix:///PATH`. */
   readonly node: string;
   readonly token: string | undefined;
+  /** The option that names the node, for errors; `--node` when absent. */
+  readonly option?: string;
   /** PEM files; with a CA the connection is TLS. */
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -53,12 +56,9 @@ export interface NodeClient {
 
 /** Makes a client; connects at the first call. `signal` cancels every call. */
 export function connect(address: NodeAddress, signal: AbortSignal, options = CHANNEL_OPTIONS): NodeClient {
-  const target = targetOf(address.node);
+  const target = targetOf(address);
   const channel = new RenewableChannel(target, credentialsOf(address), options);
-  const factory = createClientFactory()
-    .use(deadlineMiddleware)
-    .use(errorDetailsClientMiddleware)
-    .use(serviceErrors(address.node));
+  const factory = createClientFactory().use(deadlineMiddleware).use(errorDetailsClientMiddleware).use(toServiceErrors);
   const metadata = credentialMetadata(address.token);
   const moving: CallOptions & DeadlineOptions = { metadata, signal };
   const brief: CallOptions & DeadlineOptions = { ...moving, deadline: CALL_DEADLINE_MS };
@@ -115,46 +115,62 @@ export const CHANNEL_OPTIONS: ChannelOptions = {
 };
 
 /** The address as gRPC writes it: unix sockets as `unix:///PATH`. */
-export function targetOf(node: string): string {
+export function targetOf({ node, option = '--node' }: NodeAddress): string {
   if (node.startsWith('unix:')) return `unix://${resolve(node.replace(/^unix:(\/\/(?=\/))?/, ''))}`;
   if (isHostPort(node)) return node;
-  throw new ServiceError('INVALID_ARGUMENT', `--node: expected HOST:PORT or unix:PATH, found ${JSON.stringify(node)}`);
+  throw usageError(`${option}: expected HOST:PORT or unix:PATH, found ${JSON.stringify(node)}`);
 }
 
 /** TLS when a CA is named, else none. */
 export function credentialsOf(address: NodeAddress): ChannelCredentials {
   const tls = tlsOf(address);
   if (tls === undefined) return ChannelCredentials.createInsecure();
-  return ChannelCredentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null);
+  try {
+    return ChannelCredentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ServiceError('INVALID_ARGUMENT', `--cert and --key: expected a certificate and its key (${why})`, {
+      cause,
+    });
+  }
 }
 
 function tlsOf({ ca, cert, key }: NodeAddress): { ca: Buffer; cert?: Buffer; key?: Buffer } | undefined {
   if ((cert === undefined) !== (key === undefined)) {
-    throw new ServiceError('INVALID_ARGUMENT', '--cert and --key: expected both files or none');
+    throw usageError('--cert and --key: expected both files or none');
   }
   if (ca === undefined && cert !== undefined) {
-    throw new ServiceError('INVALID_ARGUMENT', '--cert: a client certificate needs --ca, which turns TLS on');
+    throw usageError('--cert: a client certificate needs --ca, which turns TLS on');
   }
   if (ca === undefined) return undefined;
-  const pair = cert === undefined || key === undefined ? {} : { cert: readFileSync(cert), key: readFileSync(key) };
-  return { ca: readFileSync(ca), ...pair };
+  const pair =
+    cert === undefined || key === undefined ? {} : { cert: readPem('--cert', cert), key: readPem('--key', key) };
+  return { ca: readPem('--ca', ca), ...pair };
+}
+
+function readPem(option: string, file: string): Buffer {
+  const pem = naming(`${option} ${file}`, () => readFileSync(file));
+  // OpenSSL passes over what it does not know, and then trusts nobody.
+  if (pem.includes('-----BEGIN ')) return pem;
+  throw new ServiceError(
+    'INVALID_ARGUMENT',
+    `${option} ${file}: expected a PEM file: name one with "-----BEGIN …" in it`,
+  );
 }
 
 function credentialMetadata(token: string | undefined): Metadata {
   return token === undefined ? Metadata() : Metadata({ 'x-auth-token': token });
 }
 
-function serviceErrors(node: string): ClientMiddleware {
-  return async function* toServiceErrors(call, options) {
-    try {
-      return yield* call.next(call.request, options);
-    } catch (error) {
-      throw error instanceof ClientError ? fromClientError(error, node) : error;
-    }
-  };
-}
+const toServiceErrors: ClientMiddleware = async function* toServiceErrors(call, options) {
+  try {
+    return yield* call.next(call.request, options);
+  } catch (error) {
+    throw error instanceof ClientError ? fromClientError(error) : error;
+  }
+};
 
-function fromClientError(error: ClientError, node: string): ServiceError {
+function fromClientError(error: ClientError): ServiceError {
   const extra = error instanceof RichClientError ? error.extra : [];
   for (const detail of extra) {
     // google.rpc.ErrorInfo: the reason in the words of base/error-table.ts.
@@ -164,34 +180,30 @@ function fromClientError(error: ClientError, node: string): ServiceError {
       return new ServiceError(detail.reason, error.details, { details, cause: error });
     }
   }
-  return statusError({ code: error.code, details: error.details, node, cause: error });
+  return statusError({ code: error.code, details: error.details, cause: error });
 }
 
 /** Makes the error of a bare gRPC status: what no method of ours said, but the transport. */
 export function statusError(failure: {
   readonly code: number;
   readonly details: string;
-  readonly node: string;
   readonly cause: unknown;
 }): ServiceError {
-  const { code, details, node, cause } = failure;
+  const { code, details, cause } = failure;
+  // Without the address: servers hand this on to their callers. The cause has it.
   if (code === 14) {
-    const advice = 'Start one with "oriel serve", or name another with --node or ORIEL_NODE.';
-    // grpc-js wraps the system's words: "… Last error: Error: connect ECONNREFUSED 127.0.0.1:9293. Resolution note: ".
-    const why = /Last error: (?:Error: )?(.*?)\. Resolution note:/.exec(details)?.[1] ?? details;
-    return new ServiceError('UNAVAILABLE', `No node answers at ${node} (${why}). ${advice}`, {
-      cause,
-      details: UNREACHABLE,
-    });
+    const why = /\bE[A-Z]{4,}\b/.exec(details)?.[0];
+    const message = `No answer came from the node${why === undefined ? '' : ` (${why})`}.`;
+    return new ServiceError('UNAVAILABLE', message, { cause, details: UNREACHABLE });
   }
+  if (code === 4)
+    return new ServiceError('DEADLINE_EXCEEDED', 'No answer came in time.', { cause, details: UNREACHABLE });
   const name = Status[code] ?? String(code);
-  const silent = code === 4 ? { details: UNREACHABLE } : {};
-  return new ServiceError(REASON_OF_STATUS.get(code) ?? 'UPSTREAM_FAILED', `${name}: ${details}`, { cause, ...silent });
+  return new ServiceError(REASON_OF_STATUS.get(code) ?? 'UPSTREAM_FAILED', `${name}: ${details}`, { cause });
 }
 
 const REASON_OF_STATUS: ReadonlyMap<number, Reason> = new Map([
   [Status.CANCELLED, 'CANCELLED'],
-  [Status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED'],
   [Status.UNAUTHENTICATED, 'UNAUTHENTICATED'],
   [Status.UNIMPLEMENTED, 'NOT_IMPLEMENTED'],
   [Status.INTERNAL, 'INTERNAL'],

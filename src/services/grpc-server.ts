@@ -1,9 +1,11 @@
-import { ServerCredentials } from '@grpc/grpc-js';
+import { ServerCredentials, setLogger } from '@grpc/grpc-js';
 import { createServer, type Metadata, type Server, type ServerMiddleware } from 'nice-grpc';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import type { Log } from '../application/log.js';
 import type { Credentials } from '../application/ports/authenticator.js';
+import { ServiceError } from '../base/service-error.js';
+import { codeWords } from '../base/system-error.js';
 import type { Caller } from '../domain/caller.js';
 import { CatalogServiceDefinition } from '../gen/oriel/catalog/v1/catalog_service.js';
 import { DataServiceDefinition } from '../gen/oriel/data/v1/data_service.js';
@@ -35,6 +37,8 @@ export interface GrpcServices {
 export interface GrpcDoor {
   /** HOST:PORT, or `unix:///PATH`. */
   readonly address: string;
+  /** The option that names the address, for errors. */
+  readonly option: '--grpc' | '--socket';
   readonly listener: 'tcp' | 'unix';
   /** PEM; absent: no TLS. With `clientCa`, clients must show a certificate that it signed, and are hosts without a token. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa?: Buffer };
@@ -50,7 +54,7 @@ export interface GrpcServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** Serves the generated interfaces, health and reflection on one address. */
+/** Serves the generated interfaces, health and reflection on one address. UNAVAILABLE: it cannot be listened on. */
 export async function listenGrpc(
   services: GrpcServices,
   door: GrpcDoor,
@@ -71,12 +75,32 @@ export async function listenGrpc(
   ours.add(CatalogServiceDefinition, services.catalog);
   ours.add(DataServiceDefinition, services.data);
   ours.add(NodeServiceDefinition, services.node);
-  const port = await server.listen(door.address, credentialsOf(door));
+  const port = await bind(server, door, options.log);
   return {
     port,
     setServing: (serving) => health.setStatus(serving ? 'healthy' : 'unhealthy'),
     close: (graceMs) => shutDown(server, graceMs),
   };
+}
+
+async function bind(server: Server, door: GrpcDoor, log: Log): Promise<number> {
+  // Lines of these two kinds come only when GRPC_VERBOSITY asks for them.
+  const asked = (line: unknown): void => log.info({ line: String(line) }, 'gRPC');
+  const logger = { info: asked, debug: asked, error: (line: unknown) => log.warn({ line: String(line) }, 'gRPC') };
+  // While it binds, what fails is thrown: the library's own line would be a second one.
+  setLogger({ ...logger, error: () => undefined });
+  try {
+    return await server.listen(door.address, credentialsOf(door));
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    // "No address added out of total 1 resolved errors: [listen EADDRINUSE: address already in use 127.0.0.1:9293]"
+    const why = /errors: \[(.*)\]$/.exec(message)?.[1] ?? message;
+    const code = /\bE[A-Z0-9]{3,}\b/.exec(why)?.[0];
+    const words = code === undefined ? `${why}: name another address` : codeWords(code, new Error(why));
+    throw new ServiceError('UNAVAILABLE', `${door.option} ${door.address.replace('unix://', '')}: ${words}`, { cause });
+  } finally {
+    setLogger(logger);
+  }
 }
 
 // What the middleware adds to nice-grpc's own context, which has the signal.

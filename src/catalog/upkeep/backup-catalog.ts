@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { ServiceError } from '../../base/service-error.js';
 import { Connection } from '../connection.js';
 import type { CatalogPlace } from './catalog-place.js';
@@ -10,7 +11,7 @@ import { flush, publish, taken } from '../whole-file.js';
  * up before it gets its name, which it gets whole or not at all.
  *
  * @throws ServiceError ALREADY_EXISTS when there is such a file and `force` is not said; STATE_CONFLICT when the folder is an
- *   edge's; DATA_CORRUPT when the copy is not sound, as a rule because the catalog is not.
+ *   edge's; NOT_FOUND when the file's folder is not there; DATA_CORRUPT when the copy is not sound, as a rule because the catalog is not.
  */
 export function backUpCatalog(
   place: CatalogPlace,
@@ -22,6 +23,9 @@ export function backUpCatalog(
       'this is the data folder of an edge, whose copy may lag behind: back up at the authority',
     );
   if (!to.force && existsSync(to.file)) throw taken(to.file);
+  const folder = dirname(to.file);
+  if (!existsSync(folder))
+    throw new ServiceError('NOT_FOUND', `there is no folder ${folder}: make it, or name another file`);
   const made = `${to.file}.${process.pid}.new`;
   rmSync(made, { force: true });
   try {

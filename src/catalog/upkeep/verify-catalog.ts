@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { ServiceError } from '../../base/service-error.js';
 import type { Point } from '../../domain/position.js';
 import { Connection, integerAt, type Row, textAt } from '../connection.js';
@@ -25,10 +25,16 @@ const PROBLEMS_MAX = 20;
 /**
  * Looks at a catalog's file from the pages up: SQLite's integrity and foreign keys, the schema's version, and what this
  * program keeps true besides: every image can be read, the list index agrees with the images, running uploads are those of
- * images that are being saved. One snapshot, so that a node may go on writing. NOT_FOUND: there is no file.
+ * images that are being saved. One snapshot, so that a node may go on writing. NOT_FOUND: there is no file. INVALID_ARGUMENT: a
+ * folder.
  */
 export function verifyCatalog(file: string): CatalogReport {
   if (!existsSync(file)) throw new ServiceError('NOT_FOUND', `there is no file ${file}`);
+  if (statSync(file).isDirectory())
+    throw new ServiceError(
+      'INVALID_ARGUMENT',
+      `${file} is a folder: name a catalog's file, or the data folder by --data`,
+    );
   let connection: Connection | undefined;
   try {
     connection = new Connection(file, 'reader');

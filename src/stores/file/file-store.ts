@@ -72,7 +72,10 @@ class FileStore implements ImageStore {
   }
 
   async #open(): Promise<void> {
-    if (!this.#marker.isKnown) await makeDurableFolder(this.#path);
+    if (!this.#marker.isKnown)
+      await wrappingFsErrors(this.#doing('making the folder that its "path" in the configuration names'), () =>
+        makeDurableFolder(this.#path),
+      );
     await this.#marker.check();
     // The operator may well give a symbolic link; below it none is followed.
     const root = await realpath(this.#path);
