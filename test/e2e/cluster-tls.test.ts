@@ -119,7 +119,7 @@ describe('a cluster with TLS', () => {
     );
     await expect(stranger.node.getServiceInfo({})).rejects.toMatchObject({
       reason: 'UNAVAILABLE',
-      message: expect.stringMatching(/certificate/) as string,
+      cause: { message: expect.stringMatching(/certificate/) as string },
     });
     stranger.close();
   });

@@ -83,9 +83,6 @@ describe('a start', () => {
     expect(await lineOf(['cluster', 'init', '--dir', '/proc/none', '--node', 'a=127.0.0.1'], 1)).toContain(
       '--dir /proc/none: ENOENT',
     );
-    const file = inFolder('stores.toml');
-    writeFileSync(file, '[stores.a]\ntype = "file"\npath = "/proc/none"\ndefault = true\n');
-    expect(await lineOf(serve('--config', file), 1)).toContain('its "path" in the configuration names: ENOENT');
   }, 120_000);
 
   it('ends with 2 for a wrong command line', async () => {
