@@ -26,7 +26,7 @@ function main(): void {
   } catch (error) {
     const reason = error instanceof ServiceError ? error.reason : 'UNAVAILABLE';
     report({ kind: 'not-opened', reason, message: error instanceof Error ? error.message : String(error) });
-    process.disconnect();
+    if (process.connected) process.disconnect();
     return;
   }
   serve(connection, settings);
@@ -59,6 +59,11 @@ function serve(connection: Connection, settings: LaneSettings): void {
     report({ kind: 'answers', answers });
   });
   process.on('disconnect', finish);
+  // The node may have ended before anything here listened.
+  if (!process.connected) {
+    finish();
+    return;
+  }
   report({ kind: 'ready', epoch: metaOf(connection, 'epoch'), frame });
 }
 

@@ -14,7 +14,10 @@ const LOW_PRIORITY = 10;
 function main(): void {
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  const die = (): boolean => process.kill(process.pid, 'SIGKILL');
+  process.on('disconnect', die);
+  // The node may have ended before anything here listened.
+  if (!process.connected) die();
   setPriority(LOW_PRIORITY);
   report(check(process.argv[2] ?? ''));
 }

@@ -82,9 +82,15 @@ export class Stay {
     if (!isUnreachable(error)) this.answered();
     // One call that takes too long says nothing of a node that answers others meanwhile.
     else if (error.reason === 'DEADLINE_EXCEEDED' && this.#member.answeredMs > this.#begunMs) return error;
-    else if (when === 'at the start') this.#member.goDown(error.message);
+    else if (when === 'at the start') this.#member.goDown(inFull(error));
     return error;
   }
+}
+
+/** With the cause, such as a certificate that is not trusted: the log and `/readyz` are for operators. */
+function inFull(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;
 }
 
 /** Tells whether another node may do better: this one did not answer, or cannot now. */
@@ -231,7 +237,7 @@ class Member {
   }
 
   #failed(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = inFull(error);
     const answered = error instanceof ServiceError && !isUnreachable(error);
     if (this.why === undefined) this.goDown(why, !answered);
     else {
