@@ -8,6 +8,7 @@ import { verifyCatalog } from '../catalog/upkeep/verify-catalog.js';
 import { primaryFolder } from '../catalog/primary/primary-folder.js';
 import { endLeftover } from '../catalog/primary/sqld-leftover.js';
 import type { CatalogFunctions, DataPlace } from '../cli/catalog-functions.js';
+import { namingLater } from '../base/system-error.js';
 import { lockDataFolder } from './data-lock.js';
 
 /** How long the `sqld` of a killed primary gets to end by itself. */
@@ -49,7 +50,7 @@ export function catalogFunctions(dataDirOf: (place: DataPlace) => string): Catal
 /** Holds the folder, so that no node starts on it meanwhile. STATE_CONFLICT: one runs. */
 async function whileStopped<T>(dataDir: string, work: (dataDir: string) => T | Promise<T>): Promise<T> {
   process.umask(0o027);
-  const lock = lockDataFolder(dataDir);
+  const lock = await namingLater(`--data ${dataDir}`, () => lockDataFolder(dataDir));
   try {
     await endLeftover(primaryFolder(dataDir).sqld, LEFTOVER_GRACE_MS);
     return await work(dataDir);

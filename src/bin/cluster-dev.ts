@@ -4,11 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { ServiceError } from '../base/service-error.js';
+import { namingLater } from '../base/system-error.js';
+import { makeFolder } from '../hostfs/folder.js';
 import { newClusterKey } from '../identity/cluster-key.js';
 
 /** How long a child may take to stop: a role's own limit, and then some. */
@@ -33,7 +35,7 @@ export interface ClusterDev {
 
 /** Starts the cluster; its data folders and its key are below `dir`. CANCELLED: it was to stop meanwhile; no child is left. */
 export async function startClusterDev({ nodes, dir, stopped }: ClusterDevOptions): Promise<ClusterDev> {
-  mkdirSync(dir, { recursive: true, mode: 0o750 });
+  await namingLater(`--dir ${dir}`, () => makeFolder(dir));
   const keyFile = join(dir, 'cluster.key');
   if (!existsSync(keyFile)) writeFileSync(keyFile, newClusterKey(), { mode: 0o600, flag: 'wx' });
   const children: ChildProcess[] = [];

@@ -42,24 +42,28 @@ describe('a lock of a dead process', () => {
     }
   }, 60_000);
 
-  it('is taken over also when the one who was doing that died, too', () => {
+  it('is taken over also when the one who was doing that died, too', async () => {
     mkdirSync(path.join(folder.path, 'node'));
     symlinkSync(DEAD, lockIn('node'));
     symlinkSync('4194305 8', `${lockIn('node')}.4194304-7`);
-    const lock = lockDataFolder(path.join(folder.path, 'node'));
+    const lock = await lockDataFolder(path.join(folder.path, 'node'));
     expect(readdirSync(path.join(folder.path, 'node'))).toEqual(['oriel.lock']);
     expect(readlinkSync(lockIn('node'))).toMatch(new RegExp(`^${process.pid} `));
-    expect(() => lockDataFolder(path.join(folder.path, 'node'))).toThrow('another node runs on the data folder');
+    await expect(lockDataFolder(path.join(folder.path, 'node'))).rejects.toThrow(
+      'another node runs on the data folder',
+    );
     lock.release();
     expect(readdirSync(path.join(folder.path, 'node'))).toEqual([]);
   });
 
-  it('is not touched while another one takes it over', () => {
+  it('is not touched while another one takes it over', async () => {
     mkdirSync(path.join(folder.path, 'node'));
     symlinkSync(DEAD, lockIn('node'));
-    const other = lockDataFolder(path.join(folder.path, 'other'));
+    const other = await lockDataFolder(path.join(folder.path, 'other'));
     symlinkSync(readlinkSync(lockIn('other')), `${lockIn('node')}.4194304-7`);
-    expect(() => lockDataFolder(path.join(folder.path, 'node'))).toThrow('another node runs on the data folder');
+    await expect(lockDataFolder(path.join(folder.path, 'node'))).rejects.toThrow(
+      'another node runs on the data folder',
+    );
     expect(readlinkSync(lockIn('node'))).toBe(DEAD);
     other.release();
   });
@@ -67,14 +71,14 @@ describe('a lock of a dead process', () => {
 
 function startRival(): { readonly child: ChildProcess; readonly said: (word: string) => Promise<string> } {
   const code = `
-    import { lockDataFolder } from ${JSON.stringify(new URL('./data-lock.js', import.meta.url).href)};
+    import { takeLock } from ${JSON.stringify(new URL('./data-lock.js', import.meta.url).href)};
     const got = [];
     process.stdin.once('data', (text) => {
       const startMs = Number(text);
       for (let round = 0; round < ${ROUNDS}; round += 1) {
         while (performance.timeOrigin + performance.now() < startMs + round);
         try {
-          lockDataFolder(${JSON.stringify(folder.path)} + '/' + round);
+          takeLock(${JSON.stringify(folder.path)} + '/' + round);
           got.push(round);
         } catch (error) {
           if (error.reason !== 'STATE_CONFLICT') throw error;

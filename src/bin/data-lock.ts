@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { ServiceError } from '../base/service-error.js';
+import { makeFolder } from '../hostfs/folder.js';
 import { errnoOf } from '../hostfs/fs-error.js';
 import { readLinkNote } from '../hostfs/link-note.js';
 import { startTimeOf } from '../hostfs/process-start-time.js';
@@ -11,11 +12,16 @@ export interface DataLock {
 }
 
 /**
- * Takes the data folder for this process, so that no second node starts on it. A lock that a dead process left behind is
- * taken over. STATE_CONFLICT: a node runs on the folder. UNAVAILABLE: it cannot be made.
+ * Takes the data folder for this process, so that no second node starts on it; makes it if need be. A lock that a dead process left
+ * behind is taken over. STATE_CONFLICT: a node runs on the folder.
  */
-export function lockDataFolder(dataDir: string): DataLock {
-  makeFolder(resolve(dataDir));
+export async function lockDataFolder(dataDir: string): Promise<DataLock> {
+  await makeFolder(dataDir);
+  return takeLock(dataDir);
+}
+
+/** The same for a folder that is there. */
+export function takeLock(dataDir: string): DataLock {
   const file = join(dataDir, 'oriel.lock');
   take(file, { dataDir, mine: `${process.pid} ${startTimeOf(process.pid) ?? ''}` });
   return { release: () => rmSync(file, { force: true }) };
@@ -67,19 +73,4 @@ function runs(holder: string): boolean {
   const [pid, startTime] = holder.trim().split(' ');
   const current = startTimeOf(Number(pid));
   return current !== undefined && current === startTime;
-}
-
-// One folder after the other: a recursive mkdir of Node 20 never returns below a folder that takes no entries and says ENOENT,
-// as /proc does.
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path, { mode: 0o750 });
-  } catch (cause) {
-    const code = errnoOf(cause);
-    if (code === 'EEXIST') return;
-    const message = `the data folder ${path} cannot be made (${code ?? String(cause)}): name another by --data`;
-    throw new ServiceError('UNAVAILABLE', message, { cause });
-  }
 }

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { pino } from 'pino';
-import { naming } from '../base/system-error.js';
+import { namingLater } from '../base/system-error.js';
 import type { Config } from '../config/config.js';
 import { advertised } from './advertised.js';
 import { lockDataFolder } from './data-lock.js';
@@ -22,7 +22,7 @@ export interface RunningNode {
 /** Starts a node and returns when it serves. STATE_CONFLICT: another one runs on the data folder. */
 export async function startNode(config: Config, beginRole: BeginRole = roleOf): Promise<RunningNode> {
   const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
-  const lock = naming(`--data ${config.node.dataDir}`, () => lockDataFolder(config.node.dataDir));
+  const lock = await namingLater(`--data ${config.node.dataDir}`, () => lockDataFolder(config.node.dataDir));
   try {
     const openRole = await beginRole(config, log);
     const [{ createNodeServices }, { openDoors }] = await Promise.all([

@@ -63,12 +63,19 @@ describe('over a network that drops packets', () => {
   let line: CuttingProxy;
   let far: AuthorityLink;
   let authority: Server;
+  /** Connections that went through the proxy. */
+  let made = 0;
 
   beforeEach(async () => {
     authority = createServer();
     authority.add(HealthDefinition, HealthServiceImpl());
     const port = await authority.listen('127.0.0.1:0');
-    line = await startCuttingProxy({ target: () => ({ port }) });
+    line = await startCuttingProxy({
+      target: () => {
+        made += 1;
+        return { port };
+      },
+    });
     far = new AuthorityLink({ address: { node: line.address, token: undefined }, sign: () => '', log: LOG });
   });
   afterEach(async () => {
@@ -86,7 +93,8 @@ describe('over a network that drops packets', () => {
       await expect(answered()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
       await expect(answered()).rejects.toMatchObject({ reason: 'UNAVAILABLE' });
       // Those that are made meanwhile stay dead, too.
-      await new Promise((resolve) => setTimeout(resolve, 3000));
+      const before = made;
+      await expect.poll(() => made, { timeout: 30_000 }).toBeGreaterThan(before);
       expect(far.shutBecause).toContain('no answer came within');
       line.heal();
       await expect.poll(() => far.shutBecause, { timeout: 30_000 }).toBeUndefined();

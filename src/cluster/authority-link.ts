@@ -91,7 +91,9 @@ export class AuthorityLink {
    */
   async run<Response>(call: () => Promise<Response>, deadlineMs = CALL_DEADLINE_MS): Promise<Response> {
     if (this.#refusedBecause !== undefined)
-      throw new ServiceError('UNAVAILABLE', `Nothing can be changed here: ${this.#refusedBecause}`);
+      throw new ServiceError('UNAVAILABLE', `Nothing can be changed here: ${this.#refusedBecause}`, {
+        details: { retry_after: '5' },
+      });
     if (this.#shutBecause !== undefined) throw this.#refusal(this.#shutBecause);
     const giveUpMs = performance.now() + RETRY_FOR_MS;
     for (;;) {

@@ -57,7 +57,9 @@ export interface NodeClient {
 /** Makes a client; connects at the first call. `signal` cancels every call. */
 export function connect(address: NodeAddress, signal: AbortSignal, options = CHANNEL_OPTIONS): NodeClient {
   const target = targetOf(address);
-  const channel = new RenewableChannel(target, credentialsOf(address), options);
+  // Read once: files that are replaced later must not end who makes a new connection.
+  const tls = tlsOf(address);
+  const channel = new RenewableChannel(target, credentialsFrom(tls), options);
   const factory = createClientFactory().use(deadlineMiddleware).use(errorDetailsClientMiddleware).use(toServiceErrors);
   const metadata = credentialMetadata(address.token);
   const moving: CallOptions & DeadlineOptions = { metadata, signal };
@@ -80,7 +82,7 @@ export function connect(address: NodeAddress, signal: AbortSignal, options = CHA
       if (status !== SERVING) throw new ServiceError('UNAVAILABLE', 'The node says that it does not serve.');
     },
     async renew(withinMs) {
-      if (!(await answersAnew(target, tlsOf(address), withinMs)) || signal.aborted) return false;
+      if (!(await answersAnew(target, tls, withinMs)) || signal.aborted) return false;
       channel.renew();
       return true;
     },
@@ -123,7 +125,16 @@ export function targetOf({ node, option = '--node' }: NodeAddress): string {
 
 /** TLS when a CA is named, else none. */
 export function credentialsOf(address: NodeAddress): ChannelCredentials {
-  const tls = tlsOf(address);
+  return credentialsFrom(tlsOf(address));
+}
+
+interface TlsFiles {
+  readonly ca: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+function credentialsFrom(tls: TlsFiles | undefined): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
   try {
     return ChannelCredentials.createSsl(tls.ca, tls.key ?? null, tls.cert ?? null);
@@ -135,7 +146,7 @@ export function credentialsOf(address: NodeAddress): ChannelCredentials {
   }
 }
 
-function tlsOf({ ca, cert, key }: NodeAddress): { ca: Buffer; cert?: Buffer; key?: Buffer } | undefined {
+function tlsOf({ ca, cert, key }: NodeAddress): TlsFiles | undefined {
   if ((cert === undefined) !== (key === undefined)) {
     throw usageError('--cert and --key: expected both files or none');
   }

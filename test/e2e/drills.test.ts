@@ -1,66 +1,21 @@
 /**
  * Faults of disks in a cluster: what is stated in docs/cluster.md of a full disk at an edge and at the authority, of a damaged
- * copy, and of an edge that is started again while it is cut off. The disks are small file systems in memory, mounted in a
- * mount namespace of the node's own, which ends with it; the test sees them through /proc/PID/root.
+ * copy, and of an edge that is started again while it is cut off. The disks are small file systems in memory.
  */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { primaryRows, replicaRows } from '../support/catalog-rows.js';
 import { startCluster, type TestCluster } from '../support/cluster.js';
 import { eventually } from '../support/eventually.js';
-import type { TestNode } from '../support/node.js';
+import type { NodeOptions } from '../support/node.js';
 import type { RestAnswer, RestClient } from '../support/rest-client.js';
-import { tempFolder } from '../support/temp-folder.js';
-import { hasTool } from '../support/tool.js';
+import { canMount, type SmallDisk, smallDisk } from '../support/small-disk.js';
 
-const MIB = 1024 * 1024;
 const FORMATS = { disk_format: 'raw', container_format: 'bare' };
 const JSON_TYPE = { headers: { 'content-type': 'application/json' } };
-const UNSHARE = process.getuid?.() === 0 ? '-m' : '-rm';
-const canMount = hasTool('unshare', [UNSHARE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']);
-
-/** Mounts a small file system at the folder and becomes the command. */
-function smallFileSystem(folder: string): readonly string[] {
-  return [
-    'unshare',
-    UNSHARE,
-    'sh',
-    '-c',
-    'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && exec "$@"',
-    folder,
-  ];
-}
-
-/** A node's folder as the test sees it. */
-function inside(node: TestNode): string {
-  return path.join('/proc', String(node.pid), 'root', node.dataDir);
-}
-
-/** Fills the file system to the last byte; returns what frees the space again. */
-function fill(folder: string, name = 'filler'): () => void {
-  const file = path.join(folder, name);
-  const descriptor = openSync(file, 'w');
-  try {
-    for (const size of [MIB, 4096, 1]) fillBy(descriptor, Buffer.alloc(size, 1));
-  } finally {
-    closeSync(descriptor);
-  }
-  expect(statfsSync(folder).bavail).toBe(0);
-  return () => rmSync(file);
-}
-
-function fillBy(descriptor: number, part: Buffer): void {
-  try {
-    for (;;) if (writeSync(descriptor, part) < part.length) return;
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ENOSPC' });
-  }
-}
 
 const at = (cluster: TestCluster, index: number): RestClient => {
   const client = cluster.rest[index];
@@ -68,69 +23,28 @@ const at = (cluster: TestCluster, index: number): RestClient => {
   return client;
 };
 
+/** Has a node keep its data there. */
+function on(disk: SmallDisk): Pick<NodeOptions, 'args' | 'wrapper'> {
+  return { wrapper: disk.wrapper, args: ['--data', disk.path] };
+}
+
 /** Makes an image whose row takes some room. */
 function createBig(rest: RestClient, name: string): Promise<RestAnswer> {
   const text = randomBytes(20_000).toString('hex');
   return rest.call('POST', '/v2/images', JSON.stringify({ name, text, ...FORMATS }), JSON_TYPE);
 }
 
-interface KeptFileSystem {
-  /** The folder as the test sees it. */
-  readonly inside: string;
-  readonly wrapper: readonly string[];
-  /** Resolves when every process of the node has ended, and keeps no removed file any more. */
-  readonly left: () => Promise<unknown>;
-  readonly end: () => void;
-}
-
-/** Keeps a small file system at the folder, in a mount namespace that outlives the nodes which run in it. */
-async function keptFileSystem(folder: string): Promise<KeptFileSystem> {
-  const script = 'mkdir -p "$0" && mount -t tmpfs -o size=32m tmpfs "$0" && echo mounted && exec sleep infinity';
-  const holder = spawn('unshare', [UNSHARE, 'sh', '-c', script, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(holder.stdout, 'data');
-  const pid = String(holder.pid);
-  const user = UNSHARE === '-m' ? [] : ['-U', '--preserve-credentials'];
-  return {
-    inside: path.join('/proc', pid, 'root', folder),
-    wrapper: ['nsenter', '-t', pid, ...user, '-m', '--'],
-    left: () =>
-      eventually(
-        () => Promise.resolve(processesWith(namespaceOf(pid))),
-        (pids) => pids.length === 1,
-      ),
-    end: () => holder.kill('SIGKILL'),
-  };
-}
-
-function processesWith(namespace: string | undefined): readonly string[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === namespace);
-}
-
-/** The mount namespace of a process; undefined: it has ended, or is another user's. */
-function namespaceOf(pid: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return undefined;
-  }
-}
-
-describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
-  let root: Awaited<ReturnType<typeof tempFolder>>;
-  let disk: KeptFileSystem;
+describe.skipIf(!canMount())('an edge that is started on a full disk', () => {
+  let disk: SmallDisk;
   let cluster: TestCluster;
 
   beforeAll(async () => {
-    root = await tempFolder('full-edge');
-    disk = await keptFileSystem(root.path);
-    cluster = await startCluster(1, {
-      nodeOptions: (node) => (node === 0 ? { wrapper: disk.wrapper, args: ['--data', root.path] } : {}),
-    });
+    disk = await smallDisk(32);
+    cluster = await startCluster(1, { nodeOptions: (node) => (node === 0 ? on(disk) : {}) });
   }, 120_000);
   afterAll(async () => {
     await cluster.stop();
-    disk.end();
-    await root.remove();
+    await disk.remove();
   }, 60_000);
 
   it.each(['SIGKILL', 'SIGTERM'] as const)(
@@ -139,11 +53,11 @@ describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
       const { id } = await at(cluster, 0).create({ name: how, ...FORMATS });
       const reads = async (): Promise<RestAnswer> => at(cluster, 0).call('GET', `/v2/images/${id}`);
       await eventually(reads, ({ status }) => status === 200);
-      const free = fill(disk.inside);
+      const free = disk.fill();
       try {
         await cluster.edges[0]?.kill(how);
         // What the end of the node left room for.
-        const freeMore = fill(disk.inside, 'more');
+        const freeMore = disk.fill();
         await cluster.startEdge(0);
         expect((await reads()).status).toBe(200);
         await eventually(
@@ -167,13 +81,13 @@ describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
       await eventually(reads, ({ status }) => status === 200);
       await cluster.killPrimary();
       const before = copiesIn(disk.inside);
-      const free = fill(disk.inside);
+      const free = disk.fill();
       try {
         await cluster.edges[0]?.kill(how);
         await disk.left();
         // An end that closes every handle removes it; SQLite then needs room to open the copy.
         for (const copy of before) rmSync(path.join(disk.inside, 'replica', `${copy}-shm`), { force: true });
-        const freeMore = fill(disk.inside, 'more');
+        const freeMore = disk.fill();
         await cluster.startEdge(0);
         // At once where SQLite finds room for its index after all.
         const first = await reads();
@@ -192,15 +106,20 @@ describe.skipIf(!canMount)('an edge that is started on a full disk', () => {
   );
 });
 
-describe.skipIf(!canMount)('a full disk in a cluster', () => {
+describe.skipIf(!canMount())('a full disk in a cluster', () => {
+  let disks: { readonly edge: SmallDisk; readonly authority: SmallDisk };
   let cluster: TestCluster;
 
   beforeAll(async () => {
+    disks = { edge: await smallDisk(32), authority: await smallDisk(32) };
     cluster = await startCluster(2, {
-      nodeOptions: (node, dataDir) => (node === 1 ? {} : { wrapper: smallFileSystem(dataDir) }),
+      nodeOptions: (node) => (node === 1 ? {} : on(node === 0 ? disks.edge : disks.authority)),
     });
   }, 120_000);
-  afterAll(() => cluster.stop(), 60_000);
+  afterAll(async () => {
+    await cluster.stop();
+    await Promise.all([disks.edge.remove(), disks.authority.remove()]);
+  }, 60_000);
 
   it('of an edge: it reads on, says how old its copy is and why, and catches up once there is room', async () => {
     const edge = cluster.edges[0];
@@ -210,7 +129,7 @@ describe.skipIf(!canMount)('a full disk in a cluster', () => {
       async () => (await at(cluster, 0).call('GET', `/v2/images/${id}`)).status,
       (status) => status === 200,
     );
-    const free = fill(inside(edge));
+    const free = disks.edge.fill();
     try {
       // The log of the copy has no room for these.
       for (let index = 0; index < 20; index += 1)
@@ -236,7 +155,7 @@ describe.skipIf(!canMount)('a full disk in a cluster', () => {
   }, 60_000);
 
   it('of the authority: changes answer 503 and why, reads go on, and changes work once there is room', async () => {
-    const free = fill(inside(cluster.primary()));
+    const free = disks.authority.fill();
     const acked: string[] = [];
     const before = childrenOf(cluster.primary().pid);
     try {

@@ -1,9 +1,10 @@
 /** A small file system in memory, mounted in a mount namespace of its own, that outlives the nodes which run in it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { errnoOf } from '../../src/hostfs/fs-error.js';
+import { eventually } from './eventually.js';
 import { tempFolder } from './temp-folder.js';
 import { hasTool } from './tool.js';
 
@@ -19,6 +20,8 @@ export interface SmallDisk {
   readonly wrapper: readonly string[];
   /** Fills it to the last byte; returns what frees the space again. */
   fill(): () => void;
+  /** Resolves when every process in it has ended, and keeps no removed file any more. */
+  left(): Promise<unknown>;
   remove(): Promise<void>;
 }
 
@@ -44,6 +47,11 @@ export async function smallDisk(sizeMib: number): Promise<SmallDisk> {
       fillers += 1;
       return fill(inside, `filler${fillers}`);
     },
+    left: () =>
+      eventually(
+        () => Promise.resolve(processesIn(namespaceOf(pid))),
+        (pids) => pids.length === 1,
+      ),
     async remove() {
       const ended = once(holder, 'exit');
       holder.kill('SIGKILL');
@@ -51,6 +59,19 @@ export async function smallDisk(sizeMib: number): Promise<SmallDisk> {
       await folder.remove();
     },
   };
+}
+
+function processesIn(namespace: string | undefined): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === namespace);
+}
+
+/** The mount namespace of a process; undefined: it has ended, or is another user's. */
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
 }
 
 function fill(folder: string, name: string): () => void {
