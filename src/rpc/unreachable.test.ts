@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withAdvice } from '../cli/connection-advice.js';
 import { isUnreachable, ServiceError } from '../base/service-error.js';
+import { newClusterAuthority } from '../identity/cluster-certificates.js';
 import { connect, statusError } from './node-client.js';
 
 const address = (node: string) => ({ node, token: undefined });
@@ -44,5 +48,15 @@ describe('an address', () => {
     const { signal } = new AbortController();
     expect(() => connect(address('127.0.0.1:99999'), signal)).toThrow('--node: expected HOST:PORT or unix:PATH');
     expect(() => connect({ ...address('foo'), option: '--primary' }, signal)).toThrow('--primary: expected HOST:PORT');
+  });
+
+  it('may be tried anew when the files that it is trusted by are gone', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'oriel-ca-'));
+    const ca = join(folder, 'ca.pem');
+    await writeFile(ca, (await newClusterAuthority(Date.now())).certificate);
+    const client = connect({ ...address('127.0.0.1:1'), ca }, new AbortController().signal);
+    await rm(folder, { recursive: true });
+    expect(await client.renew(1000)).toBe(false);
+    client.close();
   });
 });
